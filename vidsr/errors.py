@@ -1,0 +1,158 @@
+"""Every error vidsr raises on purpose, and the exit code each one ends the command with.
+
+    VidsrError                    exit 1 unless said otherwise
+    ├── UsageError                exit 2: the command line itself is wrong
+    │   └── UnknownNameError      a model, encoder or option that does not exist; suggests the nearest
+    ├── SourceError               the input cannot be used
+    │   ├── SourceMissingError    no such file, or no permission to read it
+    │   ├── NotAVideoError        the file is no container that can be read
+    │   ├── NoVideoStreamError    a readable file without a video stream
+    │   └── DamagedSourceError    the stream broke off or held frames that cannot be decoded
+    ├── FrameError                a frame breaks an invariant of the stream
+    │   ├── FrameSizeError        its size differs from the stream's first frame
+    │   └── FrameFormatError      its pixel format cannot be represented
+    ├── OutputError               the output cannot be made
+    │   ├── OutputExistsError     it is there already and --overwrite was not given
+    │   ├── NoSpaceError          the disk is full
+    │   └── StreamRefusedError    the container cannot hold a stream of the source
+    ├── EncoderError              the encoder refused its settings or a frame
+    ├── WeightsError              a weight file cannot be used
+    │   ├── WeightsFormatError    the file is not what it claims to be, or is cut
+    │   ├── ArchitectureError     the tensors or the graph are of no (or another) known architecture
+    │   ├── IntegrityError        size or sha256 is not the pinned one
+    │   └── DownloadError         the weights could not be fetched
+    ├── DeviceError               the device does not exist or cannot do what was asked
+    │   └── DeviceMemoryError     the device ran out of memory
+    └── InterruptedByUser         exit 130: Ctrl+C or SIGTERM
+
+It knows words and exit codes, never how an error is printed (that is `cli`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VidsrError(Exception):
+    """One clear line for people, and a hint what to do about it.
+
+    message: what is wrong, naming the file, frame or value; no trailing full stop.
+    hint: what to do next, or None where nothing sensible can be advised.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(VidsrError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not in a known list; the hint offers the nearest one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str) -> None:
+        """kind: what the name was meant to be ("model"). where: the command that lists all names."""
+        names = list(known)
+        nearest = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.4)
+        if nearest:
+            suggestion = next(n for n in names if n.lower() == nearest[0])
+            hint = f"did you mean {suggestion}? {where} lists all"
+        else:
+            hint = f"{where} lists all"
+        super().__init__(f"unknown {kind} {name!r}", hint)
+        self.name = name
+        self.known = names
+
+
+class SourceError(VidsrError):
+    """The input cannot be used."""
+
+
+class SourceMissingError(SourceError):
+    """No such file, or it may not be read."""
+
+
+class NotAVideoError(SourceError):
+    """The file is no media container, or one too damaged to open."""
+
+
+class NoVideoStreamError(SourceError):
+    """A media file without a video stream."""
+
+
+class DamagedSourceError(SourceError):
+    """The stream broke off, or frames of it cannot be decoded."""
+
+
+class FrameError(VidsrError):
+    """A frame breaks an invariant of the stream."""
+
+
+class FrameSizeError(FrameError):
+    """A frame's size differs from what was promised."""
+
+
+class FrameFormatError(FrameError):
+    """A pixel format that has no lossless planar representation here."""
+
+
+class OutputError(VidsrError):
+    """The output cannot be made."""
+
+
+class OutputExistsError(OutputError):
+    """The output is there already."""
+
+
+class NoSpaceError(OutputError):
+    """The disk is full."""
+
+
+class StreamRefusedError(OutputError):
+    """The output container cannot hold a stream of the source."""
+
+
+class EncoderError(VidsrError):
+    """The encoder refused its settings or a frame."""
+
+
+class WeightsError(VidsrError):
+    """A weight file cannot be used."""
+
+
+class WeightsFormatError(WeightsError):
+    """The file is not what it claims to be, or is cut."""
+
+
+class ArchitectureError(WeightsError):
+    """Tensors or graph of no known architecture, or of another one than claimed."""
+
+
+class IntegrityError(WeightsError):
+    """Size or sha256 differs from the pinned one."""
+
+
+class DownloadError(WeightsError):
+    """The weights could not be fetched."""
+
+
+class DeviceError(VidsrError):
+    """The device does not exist or cannot do what was asked."""
+
+
+class DeviceMemoryError(DeviceError):
+    """The device ran out of memory."""
+
+
+class InterruptedByUser(VidsrError):  # noqa: N818 (not an error of the program)
+    """Ctrl+C or SIGTERM."""
+
+    exit_code = 130
