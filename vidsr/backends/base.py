@@ -1,0 +1,45 @@
+"""The seam between `infer` and whatever computes the network.
+
+A backend knows layers, number formats and devices; it never sees a frame, a file or a time stamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Checkpoint = Callable[[], None]
+"""Called often during a computation; raises to abandon it (how Ctrl+C gets through)."""
+
+
+def never_stop() -> None:
+    """The checkpoint of a caller that never abandons a computation."""
+
+
+class Backend(Protocol):
+    """One network, ready to run on one device in one number format.
+
+    device, dtype: where and how batches must come in, and how they come out.
+    scale: output pixels per input pixel along each axis.
+    halo: how many input pixels around a pixel its output depends on.
+    input_multiple: height and width must be multiples of this.
+    words: for people, e.g. "torch bf16 on cpu".
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    scale: int
+    halo: int
+    input_multiple: int
+    words: str
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) R'G'B' in [0, 1] -> (N, 3, H * scale, W * scale), same device and dtype.
+
+        Values may lie a little outside [0, 1]. On CUDA the result may still be in flight on the
+        current stream. Raises DeviceMemoryError when the device is out of memory.
+        """
+        ...

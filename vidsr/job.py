@@ -1,0 +1,167 @@
+"""What is asked for, which part of it, and what came of it: plain frozen records.
+
+Everything here can be written as JSON and read back on another machine; nothing here opens a file,
+decodes a frame or knows a tensor. `execute` turns a Job and a Segment into a Receipt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from vidsr.errors import UsageError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+"""The number format the network computes in; "auto" is the fastest good one of the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A half-open stretch [start_pts, end_pts) of the source, in the video stream's time base.
+
+    None stands for the stream's own beginning or end.
+    """
+
+    start_pts: int | None = None
+    end_pts: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.start_pts is None and self.end_pts is None
+
+    def __contains__(self, pts: int) -> bool:
+        after_start = self.start_pts is None or pts >= self.start_pts
+        return after_start and (self.end_pts is None or pts < self.end_pts)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRequest:
+    """A part of the source as people name it: times in seconds or frame numbers, both half-open.
+
+    first_frame and last_frame count decoded frames from 0; last_frame is not included.
+    """
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+    first_frame: int | None = None
+    last_frame: int | None = None
+
+    def __post_init__(self) -> None:
+        by_time = self.start is not None or self.end is not None
+        by_frame = self.first_frame is not None or self.last_frame is not None
+        if by_time and by_frame:
+            raise UsageError("--frames cannot be combined with --start or --end", "give one kind of range")
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise UsageError(f"--start {float(self.start):g} s is not before --end {float(self.end):g} s")
+        if (
+            self.first_frame is not None
+            and self.last_frame is not None
+            and self.first_frame >= self.last_frame
+        ):
+            raise UsageError(
+                f"--frames {self.first_frame}:{self.last_frame} holds no frame",
+                "A:B is the frames A, A+1, ... B-1",
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        return (self.start, self.end, self.first_frame, self.last_frame) == (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeRequest:
+    """The output size: a factor, a height or a width; nothing = the model's native factor."""
+
+    scale: Fraction | None = None
+    width: int | None = None
+    height: int | None = None
+
+    def resolve(
+        self, source_width: int, source_height: int, native_scale: int, multiple: tuple[int, int]
+    ) -> tuple[int, int]:
+        """(width, height) of the output.
+
+        multiple: (height, width) multiples the pixel format needs. Sizes that follow from a factor or
+        from the aspect ratio are rounded to them; a size that was asked for by number is kept, and the
+        encoder has its say about it.
+        """
+        multiple_h, multiple_w = multiple
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        if self.width is not None:
+            return self.width, _nearest(Fraction(self.width * source_height, source_width), multiple_h)
+        if self.height is not None:
+            return _nearest(Fraction(self.height * source_width, source_height), multiple_w), self.height
+        scale = Fraction(native_scale) if self.scale is None else self.scale
+        return _nearest(source_width * scale, multiple_w), _nearest(source_height * scale, multiple_h)
+
+
+def _nearest(value: Fraction, multiple: int) -> int:
+    return max(1, round(value / multiple)) * multiple
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRequest:
+    """Wishes about the video encoder; None = the preset's or the source's own."""
+
+    name: str | None = None
+    crf: float | None = None
+    preset: str | None = None
+    pixel_format: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request, complete: what the command line said and nothing about how it will be run."""
+
+    source: Path
+    output: Path
+    model: str
+    weights: Path | None = None
+    denoise: float | None = None
+    size: SizeRequest = field(default_factory=SizeRequest)
+    range: RangeRequest = field(default_factory=RangeRequest)
+    encoder: EncoderRequest = field(default_factory=EncoderRequest)
+    device: str = "auto"
+    precision: Precision = "auto"
+    batch: int | None = None
+    audio: str = "all"
+    subtitles: str = "all"
+    strict: bool = False
+    overwrite: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; fractions as "numerator/denominator"."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+    def digest(self, *, source_identity: str, weights_digest: str, version: str) -> str:
+        """sha256 over everything that decides the output's pixels and streams.
+
+        How it is run (device, precision, batch) belongs to it because rounding differs; where it is
+        written does not.
+        """
+        decisive = self.to_json()
+        for key in ("source", "output", "overwrite", "weights"):
+            decisive.pop(key)
+        decisive |= {"source_identity": source_identity, "weights_digest": weights_digest, "version": version}
+        canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, Path):
+        return str(value)
+    return value
