@@ -37,7 +37,9 @@ def choose_device(wish: str) -> torch.device:
         count = torch.cuda.device_count()
         index = torch.cuda.current_device() if device.index is None else device.index
         if index >= count:
-            raise DeviceError(f"there is no device cuda:{index}", f"this machine has cuda:0 to cuda:{count - 1}")
+            raise DeviceError(
+                f"there is no device cuda:{index}", f"this machine has cuda:0 to cuda:{count - 1}"
+            )
         return torch.device("cuda", index)
     if device.type == "mps" and torch.backends.mps.is_available():
         return torch.device("mps")

@@ -1,0 +1,1 @@
+"""From frames to larger frames: transfer, batching, cropping, resizing. No files, no time stamps."""

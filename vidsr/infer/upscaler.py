@@ -1,0 +1,157 @@
+"""Frames in, larger frames out: upload, colour, network, resize, colour, download.
+
+It owns batching on the device and what happens when memory runs out; the network is a `Backend`, the
+copies are a `Transfer`, the conversions are `media.color`'s. Time stamps pass through untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidsr.backends.base import Backend
+from vidsr.errors import DeviceMemoryError, FrameSizeError
+from vidsr.frames import Color, Frame, PixelFormat
+from vidsr.infer.resize import resize
+from vidsr.infer.transfer import Download, Transfer, open_transfer
+from vidsr.media.color import planes_to_rgb, rgb_to_planes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Size, sample layout and meaning of a stream's frames. color has nothing unspecified."""
+
+    width: int
+    height: int
+    format: PixelFormat
+    color: Color
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} {self.format.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive frames of one size on the device.
+
+    pixels: (N, 3, H, W) R'G'B' in [0, 1], the backend's dtype. frames: the N frames they came from, for
+    their time stamps. The last batch of a stream may hold fewer than the others.
+    """
+
+    pixels: Tensor
+    frames: tuple[Frame, ...]
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 4 or self.pixels.shape[:2] != (len(self.frames), 3):
+            raise ValueError(f"{len(self.frames)} frames need ({len(self.frames)}, 3, H, W), "
+                             f"not {tuple(self.pixels.shape)}")  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Batch({tuple(self.pixels.shape)} {self.pixels.dtype} {self.pixels.device})"
+
+
+class PendingFrames:
+    """Upscaled frames on their way back to the host."""
+
+    def __init__(self, parts: Sequence[tuple[Batch, Download]], picture: Picture) -> None:
+        self._parts = parts
+        self._picture = picture
+
+    def result(self) -> list[Frame]:
+        return [
+            frame.with_planes(planes, self._picture.format, self._picture.color)
+            for batch, download in self._parts
+            for frame, planes in zip(batch.frames, download(), strict=True)
+        ]
+
+
+class Upscaler:
+    """A backend wrapped so that frames of `source` become frames of `target`.
+
+    batch_size: frames handed to the backend at once. It is halved, down to 1, each time the device
+    runs out of memory, and the same frames are computed again.
+    """
+
+    def __init__(
+        self, backend: Backend, source: Picture, target: Picture, *, batch_size: int, dither: bool = True
+    ) -> None:
+        self.batch_size = batch_size
+        # One batch computing while the one before it is downloaded and handed on. A CPU computes in
+        # submit() itself, so that nothing would be gained by holding frames back.
+        self.in_flight = 1 if backend.device.type == "cuda" else 0
+        self._backend = backend
+        self._source = source
+        self._target = target
+        self._dither = dither
+        self._transfer: Transfer = open_transfer(backend.device)
+
+    def submit(self, frames: Sequence[Frame]) -> PendingFrames:
+        """Start computing frames of the source picture.
+
+        Raises FrameSizeError for a frame of another size or layout, DeviceMemoryError when not even
+        one frame fits.
+        """
+        for frame in frames:
+            if (frame.width, frame.height, frame.format) != (
+                self._source.width,
+                self._source.height,
+                self._source.format,
+            ):
+                raise FrameSizeError(
+                    f"frame {frame.index} ({float(frame.time):.3f} s) is {frame.width}x{frame.height} "
+                    f"{frame.format.name}; the stream began as {self._source}"
+                )
+        return PendingFrames(self._compute(frames), self._target)
+
+    @torch.inference_mode()
+    def _compute(self, frames: Sequence[Frame]) -> list[tuple[Batch, Download]]:
+        try:
+            batch = self._to_batch(frames)
+            planes = self._from_pixels(self.upscale(batch))
+            return [(batch, self._transfer.download(planes))]
+        except (DeviceMemoryError, torch.OutOfMemoryError) as error:
+            if len(frames) == 1:
+                if isinstance(error, DeviceMemoryError):
+                    raise
+                raise DeviceMemoryError(
+                    f"the device has too little memory for one frame of {self._source}",
+                    "close other programs that use the device, or pass --device cpu",
+                ) from error
+            half = len(frames) // 2
+        # Outside the except block: the exception's traceback holds the tensors that did not fit.
+        self.batch_size = min(self.batch_size, max(half, 1))
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._compute(frames[:half]) + self._compute(frames[half:])
+
+    def upscale(self, batch: Batch) -> Tensor:
+        """(N, 3, H, W) -> (N, 3, target height, target width), not clamped."""
+        height, width = batch.pixels.shape[-2:]
+        scale, multiple = self._backend.scale, self._backend.input_multiple
+        with self._transfer.computing():
+            pixels = pad_to_multiple(batch.pixels, multiple)
+            pixels = self._backend(pixels)[..., : height * scale, : width * scale]
+            return resize(pixels, self._target.height, self._target.width)
+
+    def _to_batch(self, frames: Sequence[Frame]) -> Batch:
+        planes = self._transfer.upload(frames)
+        with self._transfer.computing():
+            pixels = planes_to_rgb(planes, self._source.format, self._source.color, dtype=self._backend.dtype)
+        return Batch(pixels, tuple(frames))
+
+    def _from_pixels(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        with self._transfer.computing():
+            return rgb_to_planes(pixels, self._target.format, self._target.color, dither=self._dither)
+
+
+def pad_to_multiple(pixels: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until height and width are multiples; at most multiple - 1 of each."""
+    height, width = pixels.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if bottom == 0 and right == 0:
+        return pixels
+    return F.pad(pixels, (0, right, 0, bottom), mode="replicate")

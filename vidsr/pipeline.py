@@ -1,0 +1,222 @@
+"""read -> upscale -> write: three threads, two bounded queues, one order.
+
+`run_plain` is the sentence that everything else protects; `run` gives each of its verbs a thread of
+its own. Whatever ends the run, every thread is joined before it returns or raises. Codecs, layers and
+time stamps belong to the rooms that are handed in.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from typing import Protocol
+
+from vidsr.channel import Channel, Stopped, StopSignal
+from vidsr.frames import Frame
+
+TICK_SECONDS = 0.1
+"""How often the caller's thread looks up: short enough that Ctrl+C feels immediate."""
+
+
+class FrameSource(Protocol):
+    """Gives the frames of a job in presentation order; used by one thread."""
+
+    def frames(self) -> Iterator[Frame]: ...
+
+
+class Pending(Protocol):
+    """Frames that are being computed."""
+
+    def result(self) -> Sequence[Frame]:
+        """Wait for them and bring them back to the host."""
+        ...
+
+
+class FrameUpscaler(Protocol):
+    """Starts the computation of a batch; used by one thread.
+
+    batch_size: how many frames it likes at once. in_flight: how many batches may be pending.
+    """
+
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    def submit(self, frames: Sequence[Frame]) -> Pending: ...
+
+
+class FrameSink(Protocol):
+    """Takes finished frames in order; used by one thread."""
+
+    def write(self, frame: Frame) -> None: ...
+
+    def finish(self) -> None:
+        """Flush everything out; called after the last frame of a run that did not fail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageShare:
+    """How much of the run so far a stage was at work (the rest it waited for another one), 0 to 1."""
+
+    name: str
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands.
+
+    time: presentation time of the last written frame in seconds. decoded_queue, upscaled_queue: (items,
+    capacity). stages: in order of the flow.
+    """
+
+    frames_decoded: int
+    frames_upscaled: int
+    frames_written: int
+    time: Fraction | None
+    elapsed_seconds: float
+    decoded_queue: tuple[int, int]
+    upscaled_queue: tuple[int, int]
+    stages: tuple[StageShare, ...]
+
+    @property
+    def bottleneck(self) -> str:
+        """The stage that waited least for the others."""
+        return max(self.stages, key=lambda stage: stage.busy).name
+
+
+def run_plain(source: FrameSource, upscaler: FrameUpscaler, sink: FrameSink) -> int:
+    """The same work in one thread: the reference for `run`. Returns the number of frames."""
+    written = 0
+    with closing(source.frames()) as frames:
+        for batch in _batches(frames, upscaler.batch_size):
+            for frame in upscaler.submit(batch).result():
+                sink.write(frame)
+                written += 1
+    sink.finish()
+    return written
+
+
+class Run:
+    """One run of the three stages; `join` waits for its end."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        upscaler: FrameUpscaler,
+        sink: FrameSink,
+        *,
+        stop: StopSignal,
+        decoded_frames: int,
+        upscaled_frames: int,
+    ) -> None:
+        """decoded_frames, upscaled_frames: how many frames the two queues hold at most."""
+        self._source, self._upscaler, self._sink = source, upscaler, sink
+        self._stop = stop
+        self._decoded: Channel[Frame] = Channel(decoded_frames, stop)
+        self._upscaled: Channel[Frame] = Channel(upscaled_frames, stop)
+        self._counts = {"decode": 0, "upscale": 0, "encode": 0}
+        self._last_written: Frame | None = None
+        self._begun = time.perf_counter()
+        stages = (("decode", self._decode), ("upscale", self._upscale), ("encode", self._encode))
+        self._threads = [
+            threading.Thread(target=self._guard, args=stage, name=f"vidsr-{stage[0]}") for stage in stages
+        ]
+
+    def start(self) -> None:
+        self._begun = time.perf_counter()
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, on_tick: Callable[[Snapshot], None]) -> Snapshot:
+        """Wait for the end, calling `on_tick` every TICK_SECONDS.
+
+        An exception of any stage, of `on_tick`, or KeyboardInterrupt in this thread stops all stages,
+        joins them, and is raised from here once.
+        """
+        try:
+            for thread in self._threads:
+                while thread.is_alive():
+                    thread.join(TICK_SECONDS)
+                    on_tick(self.snapshot())
+        except BaseException as error:
+            self._stop.set(error)
+            raise
+        finally:
+            for thread in self._threads:
+                thread.join()
+        if self._stop.reason is not None:
+            raise self._stop.reason
+        return self.snapshot()
+
+    def snapshot(self) -> Snapshot:
+        elapsed = max(time.perf_counter() - self._begun, 1e-9)
+        waited = (
+            self._decoded.put_wait_seconds,
+            self._decoded.get_wait_seconds + self._upscaled.put_wait_seconds,
+            self._upscaled.get_wait_seconds,
+        )
+        return Snapshot(
+            frames_decoded=self._counts["decode"],
+            frames_upscaled=self._counts["upscale"],
+            frames_written=self._counts["encode"],
+            time=None if self._last_written is None else self._last_written.time,
+            elapsed_seconds=elapsed,
+            decoded_queue=(len(self._decoded), self._decoded.capacity),
+            upscaled_queue=(len(self._upscaled), self._upscaled.capacity),
+            stages=tuple(
+                StageShare(name, min(max(1 - seconds / elapsed, 0.0), 1.0))
+                for name, seconds in zip(self._counts, waited, strict=True)
+            ),
+        )
+
+    def _decode(self) -> None:
+        with closing(self._source.frames()) as frames:
+            for frame in frames:
+                self._counts["decode"] += 1
+                self._decoded.put(frame)
+        self._decoded.finish()
+
+    def _upscale(self) -> None:
+        pending: deque[Pending] = deque()
+        for batch in _batches(iter(self._decoded), self._upscaler.batch_size):
+            pending.append(self._upscaler.submit(batch))
+            while len(pending) > self._upscaler.in_flight:
+                self._deliver(pending.popleft())
+        while pending:
+            self._deliver(pending.popleft())
+        self._upscaled.finish()
+
+    def _deliver(self, pending: Pending) -> None:
+        for frame in pending.result():
+            self._counts["upscale"] += 1
+            self._upscaled.put(frame)
+
+    def _encode(self) -> None:
+        for frame in self._upscaled:
+            self._sink.write(frame)
+            self._last_written = frame
+            self._counts["encode"] += 1
+        self._sink.finish()
+
+    def _guard(self, stage: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001 (handed to the joining thread, which raises it)
+            error.add_note(f"in the {stage} stage, after {self._counts[stage]} frames")
+            self._stop.set(error)
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    """Consecutive frames, `size` at a time; the last batch may be shorter."""
+    while batch := list(islice(frames, size)):
+        yield batch

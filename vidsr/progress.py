@@ -1,0 +1,350 @@
+"""What a run says while it works: events, and the three ways of showing them.
+
+`run` emits events; a renderer turns them into a terminal display (rich), plain lines or one JSON object
+a line. No renderer knows where events come from, and none of them touches a frame.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_SECONDS = 5.0
+"""Seconds between plain lines: often enough to see life in a log, rare enough to keep it short."""
+JSON_SECONDS = 0.5
+SPEED_WINDOW_SECONDS = 20.0
+"""fps is measured over this window, so that the time left follows the content and not the start-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is about to be done, in words for people. frames_total is None when nobody knows."""
+
+    source: str
+    output: str
+    model: str
+    source_picture: str
+    output_picture: str
+    engine: str
+    encoder: str
+    frames_total: int | None
+    frames_total_is_exact: bool
+    source_fps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line that the user should know: what was converted, left out or assumed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Where the run stands. Queues are (items, capacity); stages are shares of time at work."""
+
+    frames_done: int
+    frames_decoded: int
+    elapsed_seconds: float
+    decoded_queue: tuple[int, int]
+    upscaled_queue: tuple[int, int]
+    stages: tuple[tuple[str, float], ...]
+    bottleneck: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run ended well (apart from `damage`, lines about what of the source could not be decoded)."""
+
+    output: str
+    frames: int
+    elapsed_seconds: float
+    size_bytes: int
+    media_seconds: float | None
+    bottleneck: str
+    advice: str | None
+    damage: tuple[str, ...] = ()
+
+
+Event = Started | Note | Working | Finished
+
+
+class Renderer(Protocol):
+    """Shows events. A context manager, so that a live display is put away whatever happens."""
+
+    def __enter__(self) -> Renderer: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def show(self, event: Event) -> None: ...
+
+
+class Speedometer:
+    """Frames a second over the last SPEED_WINDOW_SECONDS."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def update(self, elapsed_seconds: float, frames: int) -> float | None:
+        """None until a frame has been finished."""
+        if not self._marks or self._marks[-1][1] != frames:
+            self._marks.append((elapsed_seconds, frames))
+        while len(self._marks) > 2 and elapsed_seconds - self._marks[1][0] > SPEED_WINDOW_SECONDS:
+            self._marks.pop(0)
+        first_time, first_frames = self._marks[0]
+        if frames == first_frames or elapsed_seconds <= first_time:
+            return None
+        return (frames - first_frames) / (elapsed_seconds - first_time)
+
+
+def seconds_left(done: int, total: int | None, fps: float | None) -> float | None:
+    if total is None or not fps:
+        return None
+    return max(total - done, 0) / fps
+
+
+class RichRenderer:
+    """A live display of three lines at the bottom of a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._started: Started | None = None
+        self._speed = Speedometer()
+
+    def __enter__(self) -> RichRenderer:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._started = event
+                for line in opening_lines(event):
+                    self._console.print(line, highlight=False)
+            case Note():
+                self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
+            case Working():
+                self._live.update(self._display(event), refresh=True)
+            case Finished():
+                self._live.update(Text(), refresh=True)
+                for line in closing_lines(event, self._started):
+                    self._console.print(line, highlight=False)
+
+    def _display(self, event: Working) -> Table:
+        total = self._started.frames_total if self._started else None
+        fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+        bar = ProgressBar(
+            total=total, completed=min(event.frames_done, total or 0), pulse=not event.frames_done, width=40
+        )
+        head = Table.grid(padding=(0, 1))
+        head.add_row(bar, Text(position(event.frames_done, self._started), style="bold"))
+        speed = Text(speed_words(event, self._started, fps))
+        stages = Text("decode ")
+        stages.append_text(_gauge(*event.decoded_queue))
+        stages.append(" upscale ")
+        stages.append_text(_gauge(*event.upscaled_queue))
+        stages.append(" encode")
+        stages.append(f"   limited by {event.bottleneck}", style="dim")
+        body = Table.grid()
+        body.add_row(head)
+        body.add_row(speed)
+        body.add_row(stages)
+        return body
+
+
+def _gauge(items: int, capacity: int) -> Text:
+    cells = 6
+    filled = round(items / capacity * cells)
+    return Text.assemble(
+        "[", ("■" * filled, "cyan"), ("·" * (cells - filled), "dim"), f"] {items}/{capacity}"
+    )
+
+
+class PlainRenderer:
+    """A line now and then, for logs and pipes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._started: Started | None = None
+        self._speed = Speedometer()
+        self._last_line_at = time.monotonic()
+
+    def __enter__(self) -> PlainRenderer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stream.flush()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._started = event
+                self._print(*opening_lines(event))
+            case Note():
+                self._print(f"Note: {event.text}")
+            case Working():
+                fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+                if time.monotonic() - self._last_line_at >= PLAIN_SECONDS:
+                    self._last_line_at = time.monotonic()
+                    decoded, upscaled = event.decoded_queue, event.upscaled_queue
+                    self._print(
+                        f"{position(event.frames_done, self._started)}, "
+                        f"{speed_words(event, self._started, fps)}, "
+                        f"queues {decoded[0]}/{decoded[1]} {upscaled[0]}/{upscaled[1]}, "
+                        f"limited by {event.bottleneck}"
+                    )
+            case Finished():
+                self._print(*closing_lines(event, self._started))
+
+    def _print(self, *lines: str) -> None:
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.flush()
+
+
+class JsonRenderer:
+    """One JSON object a line; "event" names its kind."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._started: Started | None = None
+        self._speed = Speedometer()
+        self._last_line_at = 0.0
+
+    def __enter__(self) -> JsonRenderer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stream.flush()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._started = event
+                self._write("started", _fields(event))
+            case Note():
+                self._write("note", {"text": event.text})
+            case Working():
+                fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+                if time.monotonic() - self._last_line_at < JSON_SECONDS:
+                    return
+                self._last_line_at = time.monotonic()
+                total = self._started.frames_total if self._started else None
+                self._write(
+                    "working",
+                    {
+                        "frames_done": event.frames_done,
+                        "frames_total": total,
+                        "elapsed_seconds": round(event.elapsed_seconds, 3),
+                        "fps": _rounded(fps),
+                        "seconds_left": _rounded(seconds_left(event.frames_done, total, fps)),
+                        "realtime_factor": _rounded(_realtime(self._started, fps)),
+                        "decoded_queue": list(event.decoded_queue),
+                        "upscaled_queue": list(event.upscaled_queue),
+                        "busy": {name: round(share, 3) for name, share in event.stages},
+                        "bottleneck": event.bottleneck,
+                    },
+                )
+            case Finished():
+                self._write("finished", _fields(event))
+
+    def _write(self, kind: str, fields: dict[str, Any]) -> None:
+        self._stream.write(json.dumps({"event": kind} | fields, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+
+class SilentRenderer:
+    """Shows nothing."""
+
+    def __enter__(self) -> SilentRenderer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return
+
+    def show(self, event: Event) -> None:
+        return
+
+
+def opening_lines(event: Started) -> list[str]:
+    return [
+        f"{event.source} ({event.source_picture}) -> {event.output} ({event.output_picture})",
+        f"{event.model}, {event.engine}, {event.encoder}",
+    ]
+
+
+def closing_lines(event: Finished, started: Started | None) -> list[str]:
+    fps = event.frames / event.elapsed_seconds if event.elapsed_seconds else 0.0
+    line = (
+        f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}, "
+        f"{size_words(event.size_bytes)}, in {duration_words(event.elapsed_seconds)} ({fps:.2f} fps"
+    )
+    if (realtime := _realtime(started, fps)) is not None:
+        line += f", {realtime:.3g}x real time"
+    line += f"); limited by {event.bottleneck}"
+    if event.advice:
+        line += f" ({event.advice})"
+    return [*(f"Damaged: {text}" for text in event.damage), line]
+
+
+def position(done: int, started: Started | None) -> str:
+    if started is None or started.frames_total is None:
+        return f"{done} frames"
+    total = f"{'' if started.frames_total_is_exact else '~'}{started.frames_total}"
+    percent = f" {min(done / started.frames_total, 1):.0%}" if started.frames_total else ""
+    return f"{done}/{total} frames{percent}"
+
+
+def speed_words(event: Working, started: Started | None, fps: float | None) -> str:
+    if fps is None:
+        return f"{duration_words(event.elapsed_seconds)} elapsed, first frames under way"
+    words = f"{fps:.2f} fps"
+    if (realtime := _realtime(started, fps)) is not None:
+        words += f" ({realtime:.3g}x real time)"
+    left = seconds_left(event.frames_done, started.frames_total if started else None, fps)
+    if left is not None:
+        words += f", {duration_words(left)} left"
+    return words
+
+
+def duration_words(seconds: float) -> str:
+    """12.3 s, 4:05 min, 2:04:05 h."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
+
+
+def size_words(size_bytes: int) -> str:
+    """Decimal units, as disks are sold: 12.3 MB."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _realtime(started: Started | None, fps: float | None) -> float | None:
+    if started is None or not started.source_fps or fps is None:
+        return None
+    return fps / started.source_fps
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _fields(event: Started | Finished) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
