@@ -152,7 +152,8 @@ class Frame:
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
             raise FrameFormatError(
-                f"frame {self.index} has {len(self.planes)} planes, {self.format.name} {self.format.plane_count}"
+                f"frame {self.index} has {len(self.planes)} planes; "
+                f"{self.format.name} has {self.format.plane_count}"
             )
         for i, plane in enumerate(self.planes):
             expected = self.format.plane_shape(i, self.height, self.width)

@@ -118,11 +118,14 @@ class EncoderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request, complete: what the command line said and nothing about how it will be run."""
+    """One request, complete: what the command line said and nothing about how it will be run.
+
+    model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
+    """
 
     source: Path
     output: Path
-    model: str
+    model: str | None = None
     weights: Path | None = None
     denoise: float | None = None
     size: SizeRequest = field(default_factory=SizeRequest)
@@ -153,6 +156,23 @@ class Job:
         decisive |= {"source_identity": source_identity, "weights_digest": weights_digest, "version": version}
         canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What came of a job. Frames were all read, computed and written, or `damage` names the missing.
+
+    first_pts, last_pts: of the frames written, in the source's time base; None if there was none.
+    """
+
+    output: Path
+    frames_read: int
+    frames_written: int
+    first_pts: int | None
+    last_pts: int | None
+    size_bytes: int
+    elapsed_seconds: float
+    damage: tuple[str, ...] = ()
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,7 +27,7 @@ TICK_SECONDS = 0.1
 class FrameSource(Protocol):
     """Gives the frames of a job in presentation order; used by one thread."""
 
-    def frames(self) -> Iterator[Frame]: ...
+    def frames(self) -> Generator[Frame, None, None]: ...
 
 
 class Pending(Protocol):

@@ -56,7 +56,7 @@ def out_of_memory(device: torch.device, batch: Tensor) -> DeviceMemoryError:
     """The error for a batch that did not fit."""
     n, _, height, width = batch.shape
     return DeviceMemoryError(
-        f"{device_words(device)} has too little memory for {n} frame{'s' if n > 1 else ''} of {width}x{height}",
+        f"{device_words(device)} has too little memory for {n} of {width}x{height} at once",
         "close other programs that use the device, or pass a smaller --batch",
     )
 

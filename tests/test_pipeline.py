@@ -1,0 +1,203 @@
+"""Order, stopping and memory of the three stages, with stages that are easy to see through."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vidsr.channel import StopSignal
+from vidsr.frames import Color, Frame, PixelFormat
+from vidsr.pipeline import Run, Snapshot, run_plain
+
+GRAY = PixelFormat.parse("gray")
+
+
+class TestError(Exception):
+    """Raised by a stage on purpose."""
+
+    __test__ = False
+
+
+def frame(index: int) -> Frame:
+    plane = np.full((2, 2), index % 256, np.uint8)
+    return Frame((plane,), GRAY, Color(), pts=index * 7, time_base=Fraction(1, 100), index=index)
+
+
+@dataclass
+class Source:
+    count: int
+    fail_at: int | None = None
+    closed: bool = False
+    alive: list[weakref.ref[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]] = field(default_factory=list)
+
+    def frames(self) -> Generator[Frame, None, None]:
+        try:
+            for index in range(self.count):
+                if index == self.fail_at:
+                    raise TestError("decode")
+                made = frame(index)
+                self.alive.append(weakref.ref(made.planes[0]))  # type: ignore[arg-type]
+                yield made
+                del made
+        finally:
+            self.closed = True
+
+
+@dataclass
+class Doubled:
+    frames: Sequence[Frame]
+
+    def result(self) -> list[Frame]:
+        return [f.with_planes((f.planes[0].repeat(2, 0).repeat(2, 1),), GRAY, Color()) for f in self.frames]
+
+
+@dataclass
+class Upscaler:
+    batch_size: int = 3
+    in_flight: int = 0
+    fail_at: int | None = None
+    batches: list[int] = field(default_factory=list)
+    seconds_per_batch: float = 0.0
+
+    def submit(self, frames: Sequence[Frame]) -> Doubled:
+        if self.fail_at is not None and any(f.index == self.fail_at for f in frames):
+            raise TestError("upscale")
+        time.sleep(self.seconds_per_batch)
+        self.batches.append(len(frames))
+        return Doubled(frames)
+
+
+@dataclass
+class Sink:
+    fail_at: int | None = None
+    fail_on_finish: bool = False
+    written: list[tuple[int, int, int]] = field(default_factory=list)
+    finished: bool = False
+    seconds_per_frame: float = 0.0
+
+    def write(self, frame: Frame) -> None:
+        if frame.index == self.fail_at:
+            raise TestError("encode")
+        time.sleep(self.seconds_per_frame)
+        self.written.append((frame.index, frame.pts, int(frame.planes[0][3, 3])))
+
+    def finish(self) -> None:
+        if self.fail_on_finish:
+            raise TestError("encode")
+        self.finished = True
+
+
+def ignore(_: Snapshot) -> None:
+    pass
+
+
+def make_run(source: Source, upscaler: Upscaler, sink: Sink, stop: StopSignal | None = None) -> Run:
+    return Run(source, upscaler, sink, stop=stop or StopSignal(), decoded_frames=4, upscaled_frames=3)
+
+
+def vidsr_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("vidsr-")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 50])
+@pytest.mark.parametrize("in_flight", [0, 1, 3])
+def test_threads_write_what_one_thread_writes(count: int, in_flight: int) -> None:
+    plain, threaded = Sink(), Sink()
+    run_plain(Source(count), Upscaler(), plain)
+    run = make_run(Source(count), Upscaler(in_flight=in_flight), threaded)
+    run.start()
+    result = run.join(ignore)
+    assert threaded.written == plain.written == [(i, 7 * i, i) for i in range(count)]
+    assert threaded.finished
+    assert result.frames_decoded == result.frames_upscaled == result.frames_written == count
+
+
+def test_a_short_tail_is_a_batch_of_its_own() -> None:
+    upscaler = Upscaler(batch_size=4)
+    run = make_run(Source(10), upscaler, Sink())
+    run.start()
+    run.join(ignore)
+    assert upscaler.batches == [4, 4, 2]
+
+
+@pytest.mark.parametrize("stage", ["decode", "upscale", "encode", "finish"])
+@pytest.mark.parametrize("fail_at", [0, 1, 25, 39])
+def test_a_failing_stage_stops_all_and_surfaces_once(stage: str, fail_at: int) -> None:
+    source = Source(40, fail_at=fail_at if stage == "decode" else None)
+    upscaler = Upscaler(fail_at=fail_at if stage == "upscale" else None, in_flight=1)
+    sink = Sink(fail_at=fail_at if stage == "encode" else None, fail_on_finish=stage == "finish")
+    run = make_run(source, upscaler, sink)
+    run.start()
+    with pytest.raises(TestError) as caught:
+        run.join(ignore)
+    place = "encode" if stage == "finish" else stage
+    assert str(caught.value) == place
+    assert any(note.startswith(f"in the {place} stage") for note in caught.value.__notes__)
+    assert vidsr_threads() == []
+    assert source.closed
+    assert not sink.finished
+
+
+def test_an_interrupt_joins_every_thread_within_a_second() -> None:
+    source, sink = Source(10_000), Sink(seconds_per_frame=0.001)
+    run = make_run(source, Upscaler(seconds_per_batch=0.01), sink)
+    run.start()
+    begun = time.monotonic()
+
+    def interrupt(_: Snapshot) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.join(interrupt)
+    assert time.monotonic() - begun < 1
+    assert vidsr_threads() == []
+    assert source.closed
+    assert not sink.finished
+
+
+def test_a_stop_from_outside_is_raised_with_its_reason() -> None:
+    stop = StopSignal()
+    run = make_run(Source(10_000), Upscaler(seconds_per_batch=0.01), Sink(), stop)
+    run.start()
+    stop.set(TestError("asked to stop"))
+    with pytest.raises(TestError, match="asked to stop"):
+        run.join(ignore)
+    assert vidsr_threads() == []
+
+
+def test_only_queued_frames_are_alive_however_long_the_stream() -> None:
+    source = Source(400)
+    most_alive = 0
+
+    class Watching(Sink):
+        def write(self, frame: Frame) -> None:
+            nonlocal most_alive
+            super().write(frame)
+            gc.collect(0)
+            most_alive = max(most_alive, sum(1 for ref in source.alive if ref() is not None))
+
+    run = make_run(source, Upscaler(batch_size=2, in_flight=1), Watching())
+    run.start()
+    run.join(ignore)
+    # 4 queued, 1 in the decoder's hand, 2 batches of 2 in flight and 2 being collected
+    assert most_alive <= 4 + 1 + 2 * 2 + 2
+
+
+@pytest.mark.parametrize("slow", ["upscale", "encode"])
+def test_the_slowest_stage_is_named_as_the_bottleneck(slow: str) -> None:
+    upscaler = Upscaler(batch_size=1, seconds_per_batch=0.01 if slow == "upscale" else 0)
+    sink = Sink(seconds_per_frame=0.01 if slow == "encode" else 0)
+    run = make_run(Source(60), upscaler, sink)
+    run.start()
+    result = run.join(ignore)
+    assert result.bottleneck == slow
+    busy = {stage.name: stage.busy for stage in result.stages}
+    assert busy[slow] > 0.8

@@ -1,0 +1,116 @@
+"""The `vidsr` command: which words mean a sub-command, and how an error is shown.
+
+Exit codes: 0 done; 1 the work failed; 2 the command line is wrong; 3 done, but the source was damaged
+and the summary says where; 130 interrupted. An error is one line and a hint; VIDSR_TRACEBACK=1 shows
+the traceback as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from vidsr import __version__
+from vidsr.cli.info import info
+from vidsr.cli.models import models
+from vidsr.cli.upscale import upscale
+from vidsr.errors import InterruptedByUser, VidsrError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class BareFormGroup(click.Group):
+    """`vidsr IN OUT` without a sub-command means `vidsr upscale IN OUT`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own_words = {*self.commands, "--help", "-h", "--version"}
+        if args and args[0] not in own_words:
+            args = ["upscale", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage("vidsr", "INPUT OUTPUT [OPTIONS]")
+        formatter.write_usage("vidsr", "COMMAND ...", prefix="       ")
+        formatter.write_paragraph()
+        formatter.write_text(self.help or "")
+        upscale.format_options(ctx, formatter)
+        with formatter.section("Commands (vidsr COMMAND --help tells more)"):
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(70))
+                    for name, command in self.commands.items()
+                    if not command.hidden
+                ]
+            )
+
+
+@click.group(
+    cls=BareFormGroup,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Upscale a video with a Real-ESRGAN network and keep everything else of it as it is.",
+)
+@click.version_option(__version__, prog_name="vidsr")
+def cli() -> None:
+    pass
+
+
+for _command in (upscale, models, info):
+    cli.add_command(_command)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the command: never returns, never shows a traceback unless asked to."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        code: Any = cli.main(list(argv), prog_name="vidsr", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.UsageError as error:
+        context = f" {error.ctx.info_name}" if error.ctx and error.ctx.parent else ""
+        return _fail(error.format_message(), f"vidsr{context.replace(' upscale', '')} --help", EXIT_USAGE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), None, error.exit_code)
+    except (KeyboardInterrupt, click.Abort, InterruptedByUser) as error:
+        _trace()
+        words = str(error) or "interrupted"
+        return _fail(words[0].upper() + words[1:], None, EXIT_INTERRUPTED, label="")
+    except VidsrError as error:
+        _trace()
+        return _fail(error.message, error.hint, error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output went away; Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 (the last line of defence: a bug becomes one line)
+        _trace()
+        place = "".join(f" {note}" for note in getattr(error, "__notes__", []))
+        return _fail(
+            f"unexpected {type(error).__name__}{place}: {error}",
+            "this is a bug in vidsr; VIDSR_TRACEBACK=1 shows where",
+            EXIT_FAILED,
+        )
+    return int(code or 0)
+
+
+def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:
+    click.echo(f"{label}{message.rstrip('.')}", err=True)
+    if hint:
+        click.echo(f"Hint: {hint}", err=True)
+    return code
+
+
+def _trace() -> None:
+    if os.environ.get("VIDSR_TRACEBACK"):
+        traceback.print_exc()

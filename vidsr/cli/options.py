@@ -1,0 +1,124 @@
+"""Options that know which group of the help they belong to, and the values people type.
+
+Pure words: text in, plain values out. Each type's error names what was typed and shows a good example.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class GroupedOption(click.Option):
+    """A click option with a heading in the help."""
+
+    def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+
+
+def option_group(heading: str) -> Callable[..., Callable[[F], F]]:
+    """`@option` bound to one heading."""
+
+    def option(*names: str, **kwargs: Any) -> Callable[[F], F]:
+        return click.option(*names, cls=GroupedOption, group=heading, **kwargs)
+
+    return option
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists options under their headings, in the order they were declared."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, rows in self.option_rows(ctx):
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def option_rows(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(getattr(param, "group", "Other"), []).append(record)
+        yield from groups.items()
+
+
+class TimeType(click.ParamType):
+    """Seconds (12.5), M:SS or H:MM:SS with a fraction, to an exact Fraction."""
+
+    name = "TIME"
+    _pattern = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d{1,2}):)?(?P<s>\d+(?:\.\d+)?|\.\d+)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        match = self._pattern.fullmatch(value.strip())
+        if match is None:
+            self.fail(f"{value!r} is not a time; write 83.5, 1:23.5 or 0:01:23.5", param, ctx)
+        seconds = Fraction(match["s"])
+        if match["m"] is not None and seconds >= 60:
+            self.fail(f"{value!r} has {match['s']} seconds after the minutes", param, ctx)
+        return int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + seconds
+
+
+class FrameRangeType(click.ParamType):
+    """A:B, A: or :B, half-open frame numbers, to a pair."""
+
+    name = "A:B"
+    _pattern = re.compile(r"(\d*):(\d*)")
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | None, int | None]:
+        if isinstance(value, tuple):
+            return value
+        match = self._pattern.fullmatch(value.strip())
+        if match is None or match.groups() == ("", ""):
+            self.fail(f"{value!r} is not a frame range; write 0:48, 100: or :48", param, ctx)
+        first, last = match.groups()
+        return int(first) if first else None, int(last) if last else None
+
+
+class ScaleType(click.ParamType):
+    """A factor as a decimal or a fraction: 2, 1.5, 3/2."""
+
+    name = "FACTOR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
+        if isinstance(value, Fraction):
+            return value
+        try:
+            factor = Fraction(value.strip().removesuffix("x"))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a factor; write 2, 1.5 or 3/2", param, ctx)
+        if not Fraction(1, 16) <= factor <= 64:
+            self.fail(f"{value!r} is outside 1/16 to 64", param, ctx)
+        return factor
+
+
+class KeyValueType(click.ParamType):
+    """key=value, to a pair."""
+
+    name = "KEY=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        key, equals, rest = value.partition("=")
+        if not equals or not key.strip():
+            self.fail(f"{value!r} is not KEY=VALUE; write tune=animation, for example", param, ctx)
+        return key.strip(), rest
+
+
+TIME = TimeType()
+FRAME_RANGE = FrameRangeType()
+SCALE = ScaleType()
+KEY_VALUE = KeyValueType()

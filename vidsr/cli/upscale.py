@@ -1,0 +1,157 @@
+"""`vidsr IN OUT`: the options of the main job, turned into a Job and run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import click
+
+from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
+from vidsr.errors import InterruptedByUser, UsageError
+from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
+from vidsr.presets import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from vidsr.progress import Renderer
+
+ProgressStyle = Literal["auto", "rich", "plain", "json", "none"]
+
+EXIT_DAMAGED_SOURCE = 3
+
+model_option = option_group("Model")
+size_option = option_group("Size and range")
+video_option = option_group("Video encoding")
+stream_option = option_group("Other streams")
+run_option = option_group("Running")
+
+
+@click.command(cls=GroupedCommand, short_help="Upscale a video (the word may be left out).")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
+@model_option("--model", "-m", help=f"See `vidsr models`. [default: {DEFAULT_MODEL}]")
+@model_option("--weights", type=click.Path(path_type=Path), help="Weight file instead of the preset's.")
+@model_option("--denoise", type=click.FloatRange(0, 1), help="Denoising strength, where the model has one.")
+@size_option("--scale", "-s", type=SCALE, help="Output factor; default: the model's own.")
+@size_option("--width", type=click.IntRange(1), help="Output width; height follows.")
+@size_option("--height", type=click.IntRange(1), help="Output height; width follows.")
+@size_option("--start", type=TIME, help="Begin at this time (83.5, 1:23.5, 0:01:23.5).")
+@size_option("--end", type=TIME, help="End before this time.")
+@size_option("--frames", type=FRAME_RANGE, help="Only frames A to B-1, counted from 0.")
+@video_option("--encoder", help="Video encoder; default: the preset's (libx264).")
+@video_option("--crf", type=float, help="Constant quality; lower is better and larger.")
+@video_option("--encoder-preset", help="The encoder's own speed preset.")
+@video_option("--pix-fmt", help="Output pixel format; default: like the source.")
+@video_option("-x", "encoder_options", type=KEY_VALUE, multiple=True, help="An option of the encoder itself.")
+@stream_option("--audio", default="all", show_default=True, help="none, first, all or a language (jpn).")
+@stream_option("--no-audio", is_flag=True, help="The same as --audio none.")
+@stream_option("--subs", default="all", show_default=True, help="none, first, all or a language.")
+@stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out a stream.")
+@run_option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@run_option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default="auto",
+    show_default=True,
+    help="Number format of the network.",
+)
+@run_option("--batch", type=click.IntRange(1, 256), help="Frames at once; default: by device and model.")
+@run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
+@run_option(
+    "--progress",
+    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="How progress is shown.",
+)
+def upscale(**words: Any) -> int:
+    """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container."""
+    job = _job(**words)
+
+    from vidsr.execute.local import run_job  # noqa: PLC0415 (torch and av load here, not at --help)
+
+    with _renderer(words["progress"], sys.stdout) as renderer:
+        signal.signal(signal.SIGTERM, _terminate)
+        receipt = run_job(job, show=renderer.show)
+    return EXIT_DAMAGED_SOURCE if receipt.damage else 0
+
+
+def _job(
+    *,
+    source: Path,
+    output: Path,
+    model: str | None,
+    weights: Path | None,
+    denoise: float | None,
+    scale: Fraction | None,
+    width: int | None,
+    height: int | None,
+    start: Fraction | None,
+    end: Fraction | None,
+    frames: tuple[int | None, int | None] | None,
+    encoder: str | None,
+    crf: float | None,
+    encoder_preset: str | None,
+    pix_fmt: str | None,
+    encoder_options: tuple[tuple[str, str], ...],
+    audio: str,
+    no_audio: bool,
+    subs: str,
+    strict: bool,
+    device: str,
+    precision: Literal["auto", "fp32", "bf16", "fp16"],
+    batch: int | None,
+    overwrite: bool,
+    progress: ProgressStyle,
+) -> Job:
+    if scale is not None and (width is not None or height is not None):
+        raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
+    if no_audio and audio not in {"all", "none"}:
+        raise UsageError(f"--no-audio contradicts --audio {audio}", "give one of them")
+    first, last = frames or (None, None)
+    return Job(
+        source=source,
+        output=output,
+        model=model,
+        weights=weights,
+        denoise=denoise,
+        size=SizeRequest(scale, width, height),
+        range=RangeRequest(start, end, first, last),
+        encoder=EncoderRequest(encoder, crf, encoder_preset, pix_fmt, encoder_options),
+        device=device,
+        precision=precision,
+        batch=batch,
+        audio="none" if no_audio else audio,
+        subtitles=subs,
+        strict=strict,
+        overwrite=overwrite,
+    )
+
+
+def _renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
+    """JSON goes to standard output, for programs; words for people go to standard error."""
+    from rich.console import Console  # noqa: PLC0415 (not needed for --help)
+
+    from vidsr.progress import (  # noqa: PLC0415
+        JsonRenderer,
+        PlainRenderer,
+        RichRenderer,
+        SilentRenderer,
+    )
+
+    console = Console(stderr=True)
+    if style == "auto":
+        style = "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
+    if style == "rich":
+        return RichRenderer(console)
+    if style == "plain":
+        return PlainRenderer(sys.stderr)
+    return JsonRenderer(stdout) if style == "json" else SilentRenderer()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise InterruptedByUser("terminated")
