@@ -1,0 +1,1 @@
+"""Weight files: their formats, where they are kept, how they are fetched and checked."""

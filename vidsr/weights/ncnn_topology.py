@@ -1,0 +1,556 @@
+"""Which network an ncnn graph computes, proven by its wiring, and its tensors under official names.
+
+The graph is first rewritten into values (what each blob is a function of), in which the different
+spellings of exporters and optimisers become one: a Split is its input, a fused activation is an
+activation, `Eltwise` with coefficients and `BinaryOp` after a multiplication are both a weighted
+sum. Then the values are followed backwards from the output. Whatever differs from the architecture
+is named with its layer. It knows graphs, never bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import numpy as np
+import torch
+
+from vidsr.errors import ArchitectureError, WeightsFormatError
+from vidsr.models.architecture import Architecture
+from vidsr.models.compact import LEAKY_SLOPE
+from vidsr.models.rrdb import RESIDUAL_SCALE, SLOPE
+from vidsr.weights.checkpoint import Checkpoint
+from vidsr.weights.ncnn import Floats, Layer, read_graph
+
+SLOPE_TOLERANCE = 1e-6  # constants are printed with 7 digits ("2.000000e-01")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """The picture."""
+
+    layer: Layer
+    channels: int = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convolution:
+    layer: Layer
+    of: Value
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activated:
+    """slope: of negative values, one a channel ("prelu") or one for all; 0 is a ReLU."""
+
+    layer: Layer
+    of: Value
+    channels: int
+    slope: float | Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Concatenated:
+    layer: Layer
+    of: tuple[Value, ...]
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """Weighted sum of values of one shape."""
+
+    layer: Layer
+    of: tuple[tuple[float, Value], ...]
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resized:
+    layer: Layer
+    of: Value
+    channels: int
+    mode: str  # "nearest", "bilinear", "bicubic"
+    factor: Fraction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shuffled:
+    """Pixel shuffle; factor 1/n is an unshuffle by n."""
+
+    layer: Layer
+    of: Value
+    channels: int
+    factor: Fraction
+
+
+Value = Source | Convolution | Activated | Concatenated | Sum | Resized | Shuffled
+V = TypeVar("V", Convolution, Activated, Concatenated, Sum, Resized, Shuffled)
+
+
+def read_ncnn(param: Path, binary: Path) -> Checkpoint:
+    """Read a .param/.bin pair of either family.
+
+    A graph that ends in a resize (the x2 and x3 files of animevideov3) is read as the network
+    before it, with the factor in requested_scale.
+
+    Raises WeightsFormatError for damaged files, ArchitectureError for a graph of another network;
+    both name the layer.
+    """
+    layers = read_graph(param, binary)
+    try:
+        return recognise(layers)
+    except (ArchitectureError, WeightsFormatError) as error:
+        raise type(error)(f"{param}: {error.message}", error.hint) from error
+
+
+def recognise(layers: list[Layer]) -> Checkpoint:
+    """The network that the layers compute. Raises ArchitectureError naming the first layer that differs."""
+    output, values = _evaluate(layers)
+    matcher = _Matcher()
+    last, requested = output, None
+    if isinstance(last, Resized) and not _is_enlargement_of_source(last):
+        matcher.see(last)
+        requested = last.factor
+        last = last.of
+    checkpoint = matcher.rrdb(last) if isinstance(last, Convolution) else matcher.srvgg(last)
+    for value in values:
+        if id(value) not in matcher.seen:
+            raise ArchitectureError(f"{value.layer} plays no part in {checkpoint.architecture}")
+    if requested is None:
+        return checkpoint
+    scale = checkpoint.architecture.scale * requested
+    return Checkpoint(checkpoint.architecture, checkpoint.state, scale, checkpoint.notes)
+
+
+# --- from layers to values ---
+
+
+def _evaluate(layers: list[Layer]) -> tuple[Value, list[Value]]:
+    """(the output, every value). Raises where a layer is unknown, a blob missing or the output not one."""
+    blobs: dict[str, Value] = {}
+    values: list[Value] = []
+    unread: dict[str, Layer] = {}
+    for layer in layers:
+        try:
+            inputs = [blobs[name] for name in layer.inputs]
+        except KeyError as missing:
+            raise WeightsFormatError(
+                f"{layer} reads the blob {missing}, which no layer before it makes"
+            ) from None
+        for name in layer.inputs:
+            unread.pop(name, None)
+        build = _BUILDERS.get(layer.type)
+        if build is None:
+            raise ArchitectureError(
+                f"{layer}: neither SRVGGNetCompact nor RRDBNet has a layer of this type",
+                "models of other families are run as .onnx files",
+            )
+        value = build(layer, inputs)
+        if all(value is not known for known in inputs):
+            values.append(value)
+        for name in layer.outputs:
+            if name in blobs:
+                raise WeightsFormatError(f"{layer} makes the blob {name!r} a second time")
+            blobs[name] = value
+            unread[name] = layer
+    if len(unread) != 1:
+        names = ", ".join(sorted(unread)) or "none"
+        raise ArchitectureError(f"the graph has {len(unread)} outputs ({names}), not one")
+    if sum(isinstance(value, Source) for value in values) != 1:
+        raise ArchitectureError("the graph does not have exactly one input")
+    return blobs[next(iter(unread))], values
+
+
+def _arity(layer: Layer, inputs: list[Value], wanted: int) -> Value:
+    if len(inputs) != wanted or not layer.outputs or (layer.type != "Split" and len(layer.outputs) != 1):
+        raise WeightsFormatError(f"{layer} has {len(inputs)} inputs and {len(layer.outputs)} outputs")
+    return inputs[0]
+
+
+def _source(layer: Layer, inputs: list[Value]) -> Value:
+    if inputs or len(layer.outputs) != 1:
+        raise WeightsFormatError(f"{layer} is no input")
+    return Source(layer)
+
+
+def _alias(layer: Layer, inputs: list[Value]) -> Value:
+    return _arity(layer, inputs, 1)
+
+
+def _convolution(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    kernel = (layer.integer(11, layer.integer(1, 0)), layer.integer(1, 0))
+    pad = layer.integer(4, 0)
+    pads = {layer.integer(key, pad) for key in (14, 15, 16)} | {pad}
+    dilation_stride = {layer.integer(2, 1), layer.integer(12, 1), layer.integer(3, 1), layer.integer(13, 1)}
+    # -233 and -234 are ncnn's "same" paddings: 1 on every side for a 3x3 kernel at stride 1
+    if kernel != (3, 3) or pads not in ({1}, {-233}, {-234}) or dilation_stride != {1}:
+        raise ArchitectureError(f"{layer} is not a 3x3 convolution with stride 1 and padding 1")
+    if layer.number(18, 0.0) != 0.0 or layer.integer(19, 0) or "bias" not in layer.tensors:
+        raise ArchitectureError(
+            f"{layer} pads with other than zeros, or has no bias or no weights of its own"
+        )
+    channels = layer.tensors["weight"].shape[1]
+    if channels != of.channels:
+        raise ArchitectureError(f"{layer} takes {channels} channels, {of.layer} gives {of.channels}")
+    made = Convolution(layer, of, layer.integer(0, 0))
+    match layer.integer(9, 0):
+        case 0:
+            return made
+        case 1:
+            return Activated(layer, made, made.channels, 0.0)
+        case 2:
+            slope = (*layer.array(10), 0.0)[0]
+            return Activated(layer, made, made.channels, slope)
+        case other:
+            raise ArchitectureError(f"{layer} has the fused activation {other}, not a (leaky) ReLU")
+
+
+def _relu(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    return Activated(layer, of, of.channels, layer.number(0, 0.0))
+
+
+def _prelu(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    slope = layer.tensors["slope"]
+    if slope.size == 1:  # one slope for all channels
+        slope = np.repeat(slope, of.channels)
+    if slope.size != of.channels:
+        raise ArchitectureError(f"{layer} has {slope.size} slopes, {of.layer} gives {of.channels} channels")
+    return Activated(layer, of, of.channels, slope)
+
+
+def _concat(layer: Layer, inputs: list[Value]) -> Value:
+    _arity(layer, inputs, max(1, len(inputs)))
+    if layer.integer(0, 0) != 0:
+        raise ArchitectureError(f"{layer} does not join along the channels")
+    return Concatenated(layer, tuple(inputs), sum(value.channels for value in inputs))
+
+
+def _eltwise(layer: Layer, inputs: list[Value]) -> Value:
+    _arity(layer, inputs, max(1, len(inputs)))
+    coefficients = layer.array(1) or (1.0,) * len(inputs)
+    if layer.integer(0, 0) != 1 or len(coefficients) != len(inputs):
+        raise ArchitectureError(f"{layer} is not a sum with one coefficient an input")
+    return _sum(layer, list(zip(coefficients, inputs, strict=True)))
+
+
+def _binary(layer: Layer, inputs: list[Value]) -> Value:
+    operation = layer.integer(0, 0)
+    if layer.integer(1, 0):
+        of = _arity(layer, inputs, 1)
+        factor = layer.number(2, 0.0)
+        if operation != 2:
+            raise ArchitectureError(f"{layer} is not a sum, nor a multiplication with a number")
+        return _sum(layer, [(factor, of)])
+    _arity(layer, inputs, 2)
+    if operation != 0:
+        raise ArchitectureError(f"{layer} is not a sum, nor a multiplication with a number")
+    return _sum(layer, [(1.0, value) for value in inputs])
+
+
+def _sum(layer: Layer, terms: list[tuple[float, Value]]) -> Sum:
+    flat: list[tuple[float, Value]] = []
+    for outer, value in terms:
+        if isinstance(value, Sum) and len(value.of) == 1:  # a scaled value: its factor joins the sum's
+            inner, scaled = value.of[0]
+            flat.append((outer * inner, scaled))
+        else:
+            flat.append((outer, value))
+    channels = {value.channels for _, value in flat}
+    if len(channels) != 1:
+        raise ArchitectureError(f"{layer} adds values of {sorted(channels)} channels")
+    return Sum(layer, tuple(flat), channels.pop())
+
+
+def _interp(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    modes = {1: "nearest", 2: "bilinear", 3: "bicubic"}
+    mode = modes.get(layer.integer(0, 0))
+    height, width = layer.number(1, 1.0), layer.number(2, 1.0)
+    fixed = layer.integer(3, 0) or layer.integer(4, 0)
+    if mode is None or fixed or height != width or not 0 < height <= 64:
+        raise ArchitectureError(f"{layer} does not resize both axes by one factor")
+    factor = Fraction(height).limit_denominator(64)
+    return of if factor == 1 else Resized(layer, of, of.channels, mode, factor)
+
+
+def _pixel_shuffle(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    factor = layer.integer(0, 1)
+    if factor < 1 or of.channels % factor**2 or layer.integer(1, 0) != 0:
+        raise ArchitectureError(f"{layer} cannot shuffle {of.channels} channels by {factor}")
+    return of if factor == 1 else Shuffled(layer, of, of.channels // factor**2, Fraction(factor))
+
+
+def _reorg(layer: Layer, inputs: list[Value]) -> Value:
+    of = _arity(layer, inputs, 1)
+    factor = layer.integer(0, 1)
+    if factor < 1 or layer.integer(1, 0) != 0:
+        raise ArchitectureError(f"{layer} is not a pixel unshuffle")
+    return of if factor == 1 else Shuffled(layer, of, of.channels * factor**2, Fraction(1, factor))
+
+
+_BUILDERS: dict[str, Callable[[Layer, list[Value]], Value]] = {
+    "Input": _source,
+    "Split": _alias,
+    "Noop": _alias,
+    "Convolution": _convolution,
+    "ReLU": _relu,
+    "PReLU": _prelu,
+    "Concat": _concat,
+    "Eltwise": _eltwise,
+    "BinaryOp": _binary,
+    "Interp": _interp,
+    "PixelShuffle": _pixel_shuffle,
+    "Reorg": _reorg,
+}
+
+
+# --- from values to an architecture ---
+
+
+def _is_enlargement_of_source(value: Resized) -> bool:
+    return isinstance(value.of, Source)
+
+
+def _differs(value: Value, wanted: str) -> NoReturn:
+    raise ArchitectureError(f"{value.layer} is not {wanted}")
+
+
+class _Matcher:
+    """Follows values backwards and remembers which it has accounted for."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self._state: dict[str, torch.Tensor] = {}
+
+    def see(self, value: Value) -> None:
+        self.seen.add(id(value))
+
+    def _is(self, value: Value, kind: type[V], wanted: str) -> V:
+        if not isinstance(value, kind):
+            _differs(value, wanted)
+        self.see(value)
+        return value
+
+    def _keep(self, convolution: Convolution, name: str) -> None:
+        for part in ("weight", "bias"):
+            self._state[f"{name}.{part}"] = torch.from_numpy(convolution.layer.tensors[part])
+
+    # SRVGGNetCompact
+
+    def srvgg(self, output: Value) -> Checkpoint:
+        total = self._is(output, Sum, "the sum of the details and the enlarged input of SRVGGNetCompact")
+        base, details = self._split_output(total)
+        if isinstance(base, Resized):
+            self.see(base)
+            if base.mode != "nearest" or base.factor.denominator != 1:
+                _differs(base, "a nearest-neighbour enlargement by a whole factor")
+            scale = base.factor.numerator
+            self.see(base.of)
+        else:
+            scale = 1
+            self.see(base)
+        value = details
+        if scale > 1:
+            shuffle = self._is(value, Shuffled, f"a pixel shuffle by {scale}")
+            if shuffle.factor != scale:
+                _differs(shuffle, f"a pixel shuffle by {scale}, the factor of {base.layer}")
+            value = shuffle.of
+        last = self._is(value, Convolution, "the last convolution of SRVGGNetCompact")
+        if last.channels != 3 * scale * scale:
+            _differs(last, f"a convolution to {3 * scale * scale} channels")
+        convolutions, activations = self._chain(last)
+        return self._srvgg_checkpoint(convolutions, activations, scale)
+
+    def _split_output(self, total: Sum) -> tuple[Value, Value]:
+        """(the enlarged input, the details)."""
+        if len(total.of) != 2 or any(coefficient != 1.0 for coefficient, _ in total.of):
+            _differs(total, "a plain sum of two values")
+        values = [value for _, value in total.of]
+        for base, details in (values, values[::-1]):
+            if isinstance(base, Source) or (isinstance(base, Resized) and isinstance(base.of, Source)):
+                return base, details
+        _differs(total, "a sum with the enlarged input, the skip of SRVGGNetCompact")
+
+    def _chain(self, last: Convolution) -> tuple[list[Convolution], list[Activated]]:
+        """Convolutions and activations in forward order; the last convolution has no activation."""
+        convolutions, activations = [last], []
+        while not isinstance(convolutions[-1].of, Source):
+            activated = self._is(convolutions[-1].of, Activated, "an activation between two convolutions")
+            activations.append(activated)
+            convolutions.append(self._is(activated.of, Convolution, "a convolution before an activation"))
+        self.see(convolutions[-1].of)
+        return convolutions[::-1], activations[::-1]
+
+    def _srvgg_checkpoint(
+        self, convolutions: list[Convolution], activations: list[Activated], scale: int
+    ) -> Checkpoint:
+        if len(convolutions) < 2:
+            _differs(convolutions[0], "a chain of convolutions; it is the only one")
+        features = convolutions[0].channels
+        act_type = _activation_type(activations[0])
+        for index, (convolution, activated) in enumerate(zip(convolutions, activations, strict=False)):
+            if convolution.channels != features:
+                _differs(convolution, f"a convolution to {features} channels like those before it")
+            if _activation_type(activated) != act_type:
+                _differs(activated, f"a {act_type} like those before it")
+            self._keep(convolution, f"body.{2 * index}")
+            if isinstance(activated.slope, np.ndarray):
+                self._state[f"body.{2 * index + 1}.weight"] = torch.from_numpy(activated.slope)
+        self._keep(convolutions[-1], f"body.{2 * len(activations)}")
+        architecture = Architecture.srvgg(
+            num_feat=features, num_conv=len(activations) - 1, upscale=scale, act_type=act_type
+        )
+        return Checkpoint(architecture, self._state)
+
+    # RRDBNet
+
+    def rrdb(self, output: Value) -> Checkpoint:
+        conv_last = self._is(output, Convolution, "the last convolution of RRDBNet")
+        if conv_last.channels != 3:
+            _differs(conv_last, "a convolution to 3 channels")
+        conv_hr = self._activated_convolution(conv_last.of)
+        ups, factors, trunk = self._enlargements(conv_hr)
+        first, conv_body = self._trunk_sum(trunk)
+        blocks, grow = self._blocks(conv_body.of, first)
+        unshuffle = self._unshuffle(first)
+        total = 1
+        for factor in factors:
+            total *= factor
+        if total % unshuffle:
+            _differs(trunk, f"enlarged by a multiple of the unshuffle's {unshuffle}")
+        self._keep(first, "conv_first")
+        for number, block in enumerate(blocks):
+            for name, convolution in block.items():
+                self._keep(convolution, f"body.{number}.{name}")
+        self._keep(conv_body, "conv_body")
+        for number, convolution in enumerate(ups, start=1):
+            self._keep(convolution, f"conv_up{number}")
+        self._keep(conv_hr, "conv_hr")
+        self._keep(conv_last, "conv_last")
+        architecture = Architecture.rrdb(
+            num_feat=first.channels,
+            num_block=len(blocks),
+            num_grow_ch=grow,
+            scale=total // unshuffle,
+            unshuffle=unshuffle,
+        )
+        return Checkpoint(architecture, self._state)
+
+    def _activated_convolution(self, value: Value) -> Convolution:
+        activated = self._is(value, Activated, f"a leaky ReLU of slope {SLOPE}")
+        if isinstance(activated.slope, np.ndarray) or abs(activated.slope - SLOPE) > SLOPE_TOLERANCE:
+            _differs(activated, f"a leaky ReLU of slope {SLOPE}")
+        return self._is(activated.of, Convolution, "a convolution before a leaky ReLU")
+
+    def _enlargements(self, conv_hr: Convolution) -> tuple[list[Convolution], list[int], Value]:
+        """(conv_up1, conv_up2 ..., their factors, the trunk they enlarge)."""
+        ups: list[Convolution] = []
+        factors: list[int] = []
+        value = conv_hr.of
+        while not isinstance(value, Sum):
+            up = self._activated_convolution(value)
+            resized = self._is(up.of, Resized, "a nearest-neighbour enlargement before a convolution")
+            if resized.mode != "nearest" or resized.factor not in (2, 3):
+                _differs(resized, "a nearest-neighbour enlargement by 2")
+            ups.append(up)
+            factors.append(resized.factor.numerator)
+            value = resized.of
+        if 3 in factors and len(factors) > 1:
+            _differs(value, "enlarged by 3 alone, or by twos")
+        return ups[::-1], factors[::-1], value
+
+    def _trunk_sum(self, value: Value) -> tuple[Convolution, Convolution]:
+        """(conv_first, conv_body)."""
+        total = self._is(value, Sum, "the sum around RRDBNet's trunk")
+        if len(total.of) != 2 or any(coefficient != 1.0 for coefficient, _ in total.of):
+            _differs(total, "the plain sum around RRDBNet's trunk")
+        pair = [self._is(v, Convolution, "a convolution, one side of the trunk's sum") for _, v in total.of]
+        first = [c for c in pair if isinstance(c.of, Source | Shuffled)]
+        if len(first) != 1:
+            _differs(total, "the sum of the first convolution and the trunk's last")
+        body = pair[1] if pair[0] is first[0] else pair[0]
+        return first[0], body
+
+    def _unshuffle(self, first: Convolution) -> int:
+        of = first.of
+        self.see(of)
+        if isinstance(of, Source):
+            return 1
+        shuffled = self._is(of, Shuffled, "a pixel unshuffle before the first convolution")
+        if shuffled.factor.numerator != 1 or not isinstance(shuffled.of, Source):
+            _differs(shuffled, "a pixel unshuffle of the input")
+        self.see(shuffled.of)
+        return shuffled.factor.denominator
+
+    def _blocks(self, value: Value, first: Convolution) -> tuple[list[dict[str, Convolution]], int]:
+        """([{"rdb1.conv1": ...}, ...] in forward order, the growth)."""
+        blocks: list[dict[str, Convolution]] = []
+        grow: int | None = None
+        while value is not first:
+            scaled, block_input = self._residual(value, "an RRDB")
+            block: dict[str, Convolution] = {}
+            for number in (3, 2, 1):
+                fifth, dense_input = self._residual(scaled, "a dense block")
+                convolutions = self._dense_block(fifth, dense_input)
+                for name, convolution in convolutions.items():
+                    block[f"rdb{number}.{name}"] = convolution
+                grow = convolutions["conv1"].channels if grow is None else grow
+                if {convolutions[f"conv{i}"].channels for i in range(1, 5)} != {grow}:
+                    _differs(fifth, f"the end of a dense block that grows by {grow}")
+                scaled = dense_input
+            if scaled is not block_input:
+                _differs(value, "an RRDB of three dense blocks around its own input")
+            blocks.append(block)
+            value = block_input
+        if grow is None:
+            _differs(value, "a trunk; it holds no RRDB")
+        return blocks[::-1], grow
+
+    def _residual(self, value: Value, what: str) -> tuple[Value, Value]:
+        """(what is scaled by 0.2, what it is added to)."""
+        wanted = f"the end of {what}: {RESIDUAL_SCALE} of its result added to its input"
+        total = self._is(value, Sum, wanted)
+        if len(total.of) != 2:
+            _differs(total, wanted)
+        small, large = sorted(total.of, key=lambda term: term[0])
+        if abs(small[0] - RESIDUAL_SCALE) > SLOPE_TOLERANCE or large[0] != 1.0:
+            _differs(total, wanted)
+        return small[1], large[1]
+
+    def _dense_block(self, value: Value, block_input: Value) -> dict[str, Convolution]:
+        """conv1 to conv5 of the block; each must read the input and all results before it."""
+        fifth = self._is(value, Convolution, "the fifth convolution of a dense block")
+        joined = self._is(fifth.of, Concatenated, "the five joined values of a dense block")
+        if len(joined.of) != 5 or joined.of[0] is not block_input:
+            _differs(joined, "the dense block's input joined with its four results")
+        found = {"conv5": fifth}
+        for number in range(1, 5):
+            convolution = self._activated_convolution(joined.of[number])
+            reads = convolution.of
+            if number > 1:
+                parts = self._is(reads, Concatenated, f"{number} joined values of a dense block").of
+                if len(parts) != number or any(a is not b for a, b in zip(parts, joined.of, strict=False)):
+                    _differs(reads, f"the dense block's input joined with its first {number - 1} results")
+            elif reads is not block_input:
+                _differs(convolution, "the first convolution of a dense block, on the block's input")
+            found[f"conv{number}"] = convolution
+        return found
+
+
+def _activation_type(activated: Activated) -> str:
+    if isinstance(activated.slope, np.ndarray):
+        return "prelu"
+    if activated.slope == 0.0:
+        return "relu"
+    if abs(activated.slope - LEAKY_SLOPE) <= SLOPE_TOLERANCE:
+        return "leakyrelu"
+    _differs(activated, f"a PReLU, a ReLU or a leaky ReLU of slope {LEAKY_SLOPE}")
