@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -33,7 +34,9 @@ class TorchBackend:
         self.halo = network.halo
         self.input_multiple = network.input_multiple
         self.words = f"torch {str(dtype).removeprefix('torch.')} on {device_words(device)}"
-        self._network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval()
+        # A copy: the caller's network stays in fp32 for whoever wants it next.
+        self._network = copy.deepcopy(network).to(device=device, dtype=dtype).eval()
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
         def before_layer(_module: nn.Module, _inputs: Any) -> None:
             checkpoint()

@@ -41,7 +41,7 @@ class BareFormGroup(click.Group):
         formatter.write_paragraph()
         formatter.write_text(self.help or "")
         upscale.format_options(ctx, formatter)
-        with formatter.section("Commands (vidsr COMMAND --help tells more)"):
+        with formatter.section("Commands"):
             formatter.write_dl(
                 [
                     (name, command.get_short_help_str(70))

@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class GroupedOption(click.Option):
     """A click option with a heading in the help."""
 
-    def __init__(self, *args: Any, group: str = "Other", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, group: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
 
@@ -44,12 +44,12 @@ class GroupedCommand(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
-                groups.setdefault(getattr(param, "group", "Other"), []).append(record)
+            if isinstance(param, GroupedOption) and record is not None:
+                groups.setdefault(param.group, []).append(record)
         yield from groups.items()
 
 
-class TimeType(click.ParamType):
+class TimeType(click.ParamType[Fraction]):
     """Seconds (12.5), M:SS or H:MM:SS with a fraction, to an exact Fraction."""
 
     name = "TIME"
@@ -67,7 +67,7 @@ class TimeType(click.ParamType):
         return int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + seconds
 
 
-class FrameRangeType(click.ParamType):
+class FrameRangeType(click.ParamType[tuple[int | None, int | None]]):
     """A:B, A: or :B, half-open frame numbers, to a pair."""
 
     name = "A:B"
@@ -85,7 +85,7 @@ class FrameRangeType(click.ParamType):
         return int(first) if first else None, int(last) if last else None
 
 
-class ScaleType(click.ParamType):
+class ScaleType(click.ParamType[Fraction]):
     """A factor as a decimal or a fraction: 2, 1.5, 3/2."""
 
     name = "FACTOR"
@@ -102,7 +102,7 @@ class ScaleType(click.ParamType):
         return factor
 
 
-class KeyValueType(click.ParamType):
+class KeyValueType(click.ParamType[tuple[str, str]]):
     """key=value, to a pair."""
 
     name = "KEY=VALUE"

@@ -33,40 +33,51 @@ run_option = option_group("Running")
 @click.command(cls=GroupedCommand, short_help="Upscale a video (the word may be left out).")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
-@model_option("--model", "-m", help=f"See `vidsr models`. [default: {DEFAULT_MODEL}]")
-@model_option("--weights", type=click.Path(path_type=Path), help="Weight file instead of the preset's.")
-@model_option("--denoise", type=click.FloatRange(0, 1), help="Denoising strength, where the model has one.")
+@model_option("--model", "-m", metavar="NAME", help=f"See `vidsr models`. [default: {DEFAULT_MODEL}]")
+@model_option(
+    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weight file instead of the preset's."
+)
+@model_option(
+    "--denoise",
+    metavar="0..1",
+    type=click.FloatRange(0, 1),
+    help="Denoising strength, where the model has one.",
+)
 @size_option("--scale", "-s", type=SCALE, help="Output factor; default: the model's own.")
-@size_option("--width", type=click.IntRange(1), help="Output width; height follows.")
-@size_option("--height", type=click.IntRange(1), help="Output height; width follows.")
+@size_option("--width", metavar="N", type=click.IntRange(1), help="Output width; height follows.")
+@size_option("--height", metavar="N", type=click.IntRange(1), help="Output height; width follows.")
 @size_option("--start", type=TIME, help="Begin at this time (83.5, 1:23.5, 0:01:23.5).")
 @size_option("--end", type=TIME, help="End before this time.")
 @size_option("--frames", type=FRAME_RANGE, help="Only frames A to B-1, counted from 0.")
-@video_option("--encoder", help="Video encoder; default: the preset's (libx264).")
-@video_option("--crf", type=float, help="Constant quality; lower is better and larger.")
-@video_option("--encoder-preset", help="The encoder's own speed preset.")
-@video_option("--pix-fmt", help="Output pixel format; default: like the source.")
+@video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
+@video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
+@video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
+@video_option("--pix-fmt", metavar="NAME", help="Output pixel format; default: like the source.")
 @video_option("-x", "encoder_options", type=KEY_VALUE, multiple=True, help="An option of the encoder itself.")
-@stream_option("--audio", default="all", show_default=True, help="none, first, all or a language (jpn).")
+@stream_option(
+    "--audio", metavar="WHICH", default="all", help="all (default), first, none or a language (jpn)."
+)
 @stream_option("--no-audio", is_flag=True, help="The same as --audio none.")
-@stream_option("--subs", default="all", show_default=True, help="none, first, all or a language.")
+@stream_option("--subs", metavar="WHICH", default="all", help="The same for subtitles.")
 @stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out a stream.")
-@run_option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
 @run_option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    metavar="FORMAT",
     default="auto",
-    show_default=True,
-    help="Number format of the network.",
+    help="fp32, bf16 or fp16; default: the fastest good one.",
 )
-@run_option("--batch", type=click.IntRange(1, 256), help="Frames at once; default: by device and model.")
+@run_option(
+    "--batch", metavar="N", type=click.IntRange(1, 256), help="Frames at once; default: by device and model."
+)
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
 @run_option(
     "--progress",
     type=click.Choice(["auto", "rich", "plain", "json", "none"]),
+    metavar="STYLE",
     default="auto",
-    show_default=True,
-    help="How progress is shown.",
+    help="rich, plain, json or none; default: by terminal.",
 )
 def upscale(**words: Any) -> int:
     """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container."""

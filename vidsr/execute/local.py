@@ -64,7 +64,9 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
     output exists under its name only if this returns.
     """
     stop = stop or StopSignal()
-    preset = None if job.model is None and job.weights is not None else find_preset(job.model or DEFAULT_MODEL)
+    preset = (
+        None if job.model is None and job.weights is not None else find_preset(job.model or DEFAULT_MODEL)
+    )
     info = probe(job.source)
     segment = _segment(job, info)
     device = choose_device(job.device)
@@ -166,7 +168,8 @@ def _queue_frames(target: Picture) -> int:
     samples = sum(
         rows * columns
         for rows, columns in (
-            target.format.plane_shape(i, target.height, target.width) for i in range(target.format.plane_count)
+            target.format.plane_shape(i, target.height, target.width)
+            for i in range(target.format.plane_count)
         )
     )
     bytes_a_frame = samples * (1 if target.format.bits == 8 else 2)
@@ -178,7 +181,8 @@ def _check_frames(job: Job, source: SegmentSource, end: Snapshot) -> None:
     """Rule 1: every decoded frame was written."""
     if end.frames_written != end.frames_decoded:
         raise SourceError(
-            f"{end.frames_decoded} frames were decoded but {end.frames_written} written; {job.output} was not made"
+            f"{end.frames_decoded} frames were decoded but {end.frames_written} written; "
+            f"{job.output} was not made"
         )
     if end.frames_decoded == 0:
         detail = f" ({source.damage[0]})" if source.damage else ""
@@ -244,4 +248,3 @@ def _finished(receipt: Receipt, end: Snapshot, device_type: str) -> Finished:
         advice=advice,
         damage=receipt.damage,
     )
-

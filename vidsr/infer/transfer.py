@@ -71,9 +71,9 @@ class CudaTransfer:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._up = torch.cuda.Stream(device)
-        self._compute = torch.cuda.Stream(device)
-        self._down = torch.cuda.Stream(device)
+        self._up = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._compute = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._down = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def upload(self, frames: Sequence[Frame]) -> tuple[Tensor, ...]:
         planes = []
@@ -103,7 +103,7 @@ class CudaTransfer:
                 target.copy_(plane, non_blocking=True)
                 plane.record_stream(self._down)
                 host.append(target)
-            done = torch.cuda.Event()
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(self._down)
 
         def wait() -> list[tuple[Plane, ...]]:

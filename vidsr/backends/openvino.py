@@ -1,0 +1,113 @@
+"""OpenVINO on the CPU: the fastest way there to run the same network.
+
+Measured on a 2-core AVX-512 BF16 machine (640x480, animevideov3): 0.455 s a frame in bf16 where torch
+takes 0.75, and 0.92 in fp32 where torch takes 1.64.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vidsr.backends.base import Checkpoint, never_stop
+from vidsr.errors import DeviceMemoryError
+from vidsr.job import Precision
+from vidsr.models.base import Network
+
+if TYPE_CHECKING:
+    import openvino
+
+LOOK_UP_MILLISECONDS = 50
+"""How often a running computation asks whether it is still wanted."""
+SHAPES_KEPT = 4
+"""Compiled graphs are for one shape each; a job has two or three (frame, tail, tile)."""
+
+
+def openvino_is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+class OpenVinoBackend:
+    """A network compiled for the CPU, once for every shape it meets.
+
+    The result of a call is a view of OpenVINO's memory: the next call overwrites it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        precision: Precision,
+        *,
+        checkpoint: Checkpoint = never_stop,
+        cache: Path | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """precision: "fp32" or "bf16". cache: folder for compiled graphs, so that a later start is
+        quicker; None keeps none. threads: CPU threads, None = all that this process may use.
+        """
+        import openvino  # noqa: PLC0415 (an optional dependency)
+
+        from vidsr.backends.openvino_graph import build_graph  # noqa: PLC0415
+
+        self.device = torch.device("cpu")
+        self.dtype = torch.float32
+        self.scale = network.scale
+        self.halo = network.halo
+        self.input_multiple = network.input_multiple
+        self.words = f"OpenVINO {precision} on cpu"
+        self._checkpoint = checkpoint
+        self._model = build_graph(network)
+        self._core = openvino.Core()
+        self._properties: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        }
+        if threads is not None:
+            self._properties["INFERENCE_NUM_THREADS"] = threads
+        if cache is not None:
+            cache.mkdir(parents=True, exist_ok=True)
+            self._properties["CACHE_DIR"] = str(cache)
+        self._requests: OrderedDict[tuple[int, ...], openvino.InferRequest] = OrderedDict()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        request = self._request_for(tuple(batch.shape))
+        try:
+            request.set_input_tensor(self._as_openvino(batch.contiguous()))
+            request.start_async()
+            while not request.wait_for(LOOK_UP_MILLISECONDS):
+                self._checkpoint()
+        except BaseException:
+            request.cancel()
+            raise
+        return torch.from_numpy(request.get_output_tensor().data)
+
+    def _as_openvino(self, batch: Tensor) -> openvino.Tensor:
+        import openvino  # noqa: PLC0415
+
+        return openvino.Tensor(batch.numpy(), shared_memory=True)
+
+    def _request_for(self, shape: tuple[int, ...]) -> openvino.InferRequest:
+        if shape in self._requests:
+            self._requests.move_to_end(shape)
+            return self._requests[shape]
+        model = self._model.clone()
+        model.reshape(list(shape))
+        try:
+            compiled = self._core.compile_model(model, "CPU", self._properties)
+            request = compiled.create_infer_request()
+        except RuntimeError as error:
+            if "memory" in str(error).lower() or "alloc" in str(error).lower():
+                raise DeviceMemoryError(
+                    f"the CPU has too little memory for {shape[0]} of {shape[3]}x{shape[2]} at once",
+                    "close other programs, or pass a smaller --batch",
+                ) from error
+            raise
+        self._requests[shape] = request
+        while len(self._requests) > SHAPES_KEPT:
+            self._requests.popitem(last=False)
+        return request
