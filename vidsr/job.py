@@ -19,6 +19,9 @@ from vidsr.errors import UsageError
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The number format the network computes in; "auto" is the fastest good one of the device."""
 
+BackendName = Literal["auto", "torch", "openvino"]
+"""What computes the network; "auto" is the fastest that is installed for the device."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -132,6 +135,7 @@ class Job:
     range: RangeRequest = field(default_factory=RangeRequest)
     encoder: EncoderRequest = field(default_factory=EncoderRequest)
     device: str = "auto"
+    backend: BackendName = "auto"
     precision: Precision = "auto"
     batch: int | None = None
     audio: str = "all"

@@ -13,7 +13,7 @@ import click
 
 from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
 from vidsr.errors import InterruptedByUser, UsageError
-from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
+from vidsr.job import BackendName, EncoderRequest, Job, Precision, RangeRequest, SizeRequest
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -61,6 +61,13 @@ run_option = option_group("Running")
 @stream_option("--subs", metavar="WHICH", default="all", help="The same for subtitles.")
 @stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out a stream.")
 @run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
+@run_option(
+    "--backend",
+    type=click.Choice(["auto", "torch", "openvino"]),
+    metavar="NAME",
+    default="auto",
+    help="torch or openvino; default: the fastest installed.",
+)
 @run_option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
@@ -114,7 +121,8 @@ def _job(
     subs: str,
     strict: bool,
     device: str,
-    precision: Literal["auto", "fp32", "bf16", "fp16"],
+    backend: BackendName,
+    precision: Precision,
     batch: int | None,
     overwrite: bool,
     progress: ProgressStyle,
@@ -134,6 +142,7 @@ def _job(
         range=RangeRequest(start, end, first, last),
         encoder=EncoderRequest(encoder, crf, encoder_preset, pix_fmt, encoder_options),
         device=device,
+        backend=backend,
         precision=precision,
         batch=batch,
         audio="none" if no_audio else audio,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from vidsr.backends.base import Backend
-from vidsr.backends.choose import DTYPES, choose_device, choose_precision
-from vidsr.backends.torch_eager import TorchBackend
+from vidsr.backends.choose import choose_device
+from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
 from vidsr.frames import Frame, PixelFormat
@@ -70,9 +70,10 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
     info = probe(job.source)
     segment = _segment(job, info)
     device = choose_device(job.device)
-    precision = choose_precision(job.precision, device)
     loaded = _load(job, preset)
-    backend = TorchBackend(loaded.network, device, DTYPES[precision], checkpoint=stop.check)
+    backend = open_backend(
+        loaded.network, device, name=job.backend, precision=job.precision, checkpoint=stop.check
+    )
 
     source = _source_picture(info)
     settings, target = _plan_output(job, preset, source, backend.scale)

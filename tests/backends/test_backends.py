@@ -1,0 +1,158 @@
+"""One contract for every backend: the plain network's numbers, at any size, and a way out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from vidsr.backends.base import Backend, Checkpoint, never_stop
+from vidsr.backends.choose import choose_device, choose_precision
+from vidsr.backends.open import open_backend
+from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
+from vidsr.backends.torch_eager import TorchBackend
+from vidsr.channel import Stopped
+from vidsr.errors import DeviceError, UsageError
+from vidsr.models.base import Network
+from vidsr.models.compact import SRVGGNetCompact
+from vidsr.models.rrdb import RRDBNet
+
+Open = Callable[[Network, Checkpoint], Backend]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way of running, and how far it may be from fp32: rounding of the number format alone."""
+
+    open: Open
+    tolerance: float
+
+
+def _torch(device: str, dtype: torch.dtype) -> Open:
+    return lambda network, checkpoint: TorchBackend(
+        network, torch.device(device), dtype, checkpoint=checkpoint
+    )
+
+
+CASES = {
+    "torch-fp32": Case(_torch("cpu", torch.float32), 1e-5),
+    "torch-bf16": Case(_torch("cpu", torch.bfloat16), 2e-2),
+    "openvino-fp32": Case(lambda n, c: OpenVinoBackend(n, "fp32", checkpoint=c), 1e-5),
+    "openvino-bf16": Case(lambda n, c: OpenVinoBackend(n, "bf16", checkpoint=c), 2e-2),
+    "cuda-fp16": Case(_torch("cuda", torch.float16), 5e-3),
+    "cuda-bf16": Case(_torch("cuda", torch.bfloat16), 2e-2),
+}
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "compact x4 prelu": lambda: SRVGGNetCompact(num_feat=24, num_conv=3, upscale=4),
+    "compact x2 relu": lambda: SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2, act_type="relu"),
+    "compact x3 leakyrelu": lambda: SRVGGNetCompact(num_feat=8, num_conv=1, upscale=3, act_type="leakyrelu"),
+    "compact x1": lambda: SRVGGNetCompact(num_feat=8, num_conv=1, upscale=1),
+    "rrdb x4": lambda: RRDBNet(num_feat=16, num_block=2, num_grow_ch=8),
+    "rrdb x2": lambda: RRDBNet(num_feat=16, num_block=1, num_grow_ch=8, scale=2),
+    "rrdb x1": lambda: RRDBNet(num_feat=16, num_block=1, num_grow_ch=8, scale=1),
+}
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request: pytest.FixtureRequest) -> Case:
+    name: str = request.param
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        if os.environ.get("VIDSR_REQUIRE_CUDA"):
+            pytest.fail("VIDSR_REQUIRE_CUDA is set, and there is no CUDA device")
+        pytest.skip("no CUDA device")
+    if name.startswith("openvino") and not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    return CASES[name]
+
+
+@pytest.fixture(params=NETWORKS, ids=str)
+def network(request: pytest.FixtureRequest) -> Network:
+    torch.manual_seed(7)
+    made = NETWORKS[request.param]().eval()
+    for parameter in made.parameters():  # random biases and slopes too, so that none can be forgotten
+        torch.nn.init.normal_(parameter, std=0.1)
+    return made.requires_grad_(False)
+
+
+def picture(count: int, height: int, width: int, multiple: int) -> Tensor:
+    """Random pixels of a size rounded up to the multiple a network needs."""
+    generator = torch.Generator().manual_seed(height * width)
+    return torch.rand(count, 3, height + -height % multiple, width + -width % multiple, generator=generator)
+
+
+@pytest.mark.parametrize("size", [(1, 16, 24), (2, 17, 9), (1, 4, 4)], ids=str)
+def test_every_backend_computes_the_plain_network(
+    case: Case, network: Network, size: tuple[int, int, int]
+) -> None:
+    x = picture(*size, network.input_multiple)
+    with torch.inference_mode():
+        expected = network(x)
+    backend = case.open(network, never_stop)
+    got = backend(x.to(backend.device, backend.dtype)).float().cpu()
+    assert got.shape == (x.shape[0], 3, x.shape[2] * network.scale, x.shape[3] * network.scale)
+    # relative to the output's own size: random weights give outputs far above 1
+    error = (got - expected).abs().max() / expected.abs().max().clamp(min=1)
+    assert error < case.tolerance
+
+
+def test_a_backend_leaves_the_network_as_it_was(case: Case, network: Network) -> None:
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    backend = case.open(network, never_stop)
+    x = picture(1, 8, 8, network.input_multiple)
+    backend(x.to(backend.device, backend.dtype))
+    after = network.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(after[name].dtype == torch.float32 for name in after)
+
+
+def test_different_sizes_one_after_another_are_all_right(case: Case) -> None:
+    torch.manual_seed(1)
+    network = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=2).eval().requires_grad_(False)
+    backend = case.open(network, never_stop)
+    for height in (8, 12, 8, 20, 6, 31, 12, 8):
+        x = picture(1, height, 10, 1)
+        with torch.inference_mode():
+            expected = network(x)
+        got = backend(x.to(backend.device, backend.dtype)).float().cpu()
+        assert (got - expected).abs().max() < case.tolerance * expected.abs().max().clamp(min=1).item()
+
+
+@pytest.mark.parametrize("name", ["torch-fp32", "openvino-fp32"])
+def test_a_computation_is_abandoned_at_the_next_checkpoint(name: str) -> None:
+    if name.startswith("openvino") and not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    asked = 0
+
+    def stop_at_the_second() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise Stopped
+
+    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
+    backend = CASES[name].open(network, stop_at_the_second)
+    with pytest.raises(Stopped):
+        backend(torch.rand(1, 3, 256, 256))
+    assert asked == 2
+
+
+def test_openvino_is_the_default_on_a_cpu_where_it_is_installed() -> None:
+    network = SRVGGNetCompact(num_feat=4, num_conv=1, upscale=2).eval()
+    backend = open_backend(network, torch.device("cpu"), precision="fp32")
+    assert ("OpenVINO" in backend.words) == openvino_is_installed()
+    assert "torch" in open_backend(network, torch.device("cpu"), name="torch", precision="fp32").words
+
+
+def test_what_a_machine_lacks_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="'cpuu' names no device"):
+        choose_device("cpuu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="no CUDA device"):
+            choose_device("cuda:1")
+    with pytest.raises(UsageError, match="fp16 is slower"):
+        choose_precision("fp16", torch.device("cpu"))
