@@ -1,0 +1,132 @@
+"""The stage between decoder and encoder: every frame once, in order, whatever the memory and the size."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidsr.errors import DeviceMemoryError, FrameSizeError
+from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
+from vidsr.infer.upscaler import Picture, Upscaler, pad_to_multiple
+
+BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
+
+
+class NearestBackend:
+    """Repeats pixels: an enlargement whose result is known without a network.
+
+    It fails, as a full device does, for batches of more than `room` frames.
+    """
+
+    def __init__(self, scale: int = 2, *, multiple: int = 1, room: int = 99) -> None:
+        self.device = torch.device("cpu")
+        self.dtype = torch.float32
+        self.scale = scale
+        self.halo = 0
+        self.input_multiple = multiple
+        self.words = "nearest"
+        self.room = room
+        self.batches: list[tuple[int, ...]] = []
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        self.batches.append(tuple(batch.shape))
+        assert batch.shape[2] % self.input_multiple == 0
+        assert batch.shape[3] % self.input_multiple == 0
+        if batch.shape[0] > self.room:
+            raise DeviceMemoryError("full")
+        return F.interpolate(batch, scale_factor=float(self.scale), mode="nearest")
+
+
+def gray_frame(index: int, value: int | None = None, *, width: int = 12, height: int = 10) -> Frame:
+    """A picture of one gray; its code value tells which frame it was."""
+    fmt = PixelFormat.parse("yuv420p")
+    luma = 16 + index if value is None else value
+    planes = tuple(
+        np.full(fmt.plane_shape(i, height, width), luma if i == 0 else 128, np.uint8) for i in range(3)
+    )
+    return Frame(planes, fmt, BT709, pts=index * 1001, time_base=Fraction(1, 24000), index=index)
+
+
+def picture(width: int, height: int, name: str = "yuv420p") -> Picture:
+    return Picture(width, height, PixelFormat.parse(name), BT709)
+
+
+def make(backend: NearestBackend, batch: int, *, width: int = 12, height: int = 10) -> Upscaler:
+    target = picture(width * backend.scale, height * backend.scale)
+    return Upscaler(backend, picture(width, height), target, batch_size=batch)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_frames_come_back_in_order_with_their_time_stamps(count: int) -> None:
+    upscaler = make(NearestBackend(), 8)
+    frames = [gray_frame(i) for i in range(count)]
+    result = upscaler.submit(frames).result()
+    assert [f.pts for f in result] == [i * 1001 for i in range(count)]
+    assert [f.index for f in result] == list(range(count))
+    assert all(f.time_base == Fraction(1, 24000) for f in result)
+    assert [int(f.planes[0].min()) for f in result] == [16 + i for i in range(count)]
+    assert [int(f.planes[0].max()) for f in result] == [16 + i for i in range(count)]
+    assert all((f.width, f.height) == (24, 20) for f in result)
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 5])
+def test_out_of_memory_halves_the_batch_and_computes_the_same_frames_again(room: int) -> None:
+    backend = NearestBackend(room=room)
+    upscaler = make(backend, 8)
+    frames = [gray_frame(i) for i in range(8)]
+    result = upscaler.submit(frames).result()
+    assert [int(f.planes[0][0, 0]) for f in result] == [16 + i for i in range(8)]
+    assert [f.index for f in result] == list(range(8))
+    assert upscaler.batch_size <= room
+    assert upscaler.batch_size in {1, 2, 4}
+
+
+def test_one_frame_that_does_not_fit_is_an_error_and_not_a_loop() -> None:
+    upscaler = make(NearestBackend(room=0), 4)
+    with pytest.raises(DeviceMemoryError):
+        upscaler.submit([gray_frame(i) for i in range(4)])
+
+
+@pytest.mark.parametrize(("width", "height"), [(12, 10), (13, 11), (1, 1), (7, 4)])
+@pytest.mark.parametrize("multiple", [1, 2, 4])
+def test_any_size_is_padded_for_the_network_and_cropped_again(width: int, height: int, multiple: int) -> None:
+    backend = NearestBackend(multiple=multiple)
+    upscaler = make(backend, 2, width=width, height=height)
+    result = upscaler.submit([gray_frame(0, 200, width=width, height=height)]).result()
+    assert (result[0].width, result[0].height) == (2 * width, 2 * height)
+    assert result[0].planes[0].min() == result[0].planes[0].max() == 200
+    assert result[0].planes[1].min() == result[0].planes[1].max() == 128
+
+
+def test_padding_repeats_the_border() -> None:
+    x = torch.arange(6.0).reshape(1, 1, 2, 3)
+    padded = pad_to_multiple(x, 4)
+    assert padded[0, 0].tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
+    assert pad_to_multiple(x, 1) is x
+
+
+def test_a_target_of_another_size_is_resized_at_the_end() -> None:
+    upscaler = Upscaler(NearestBackend(scale=4), picture(12, 10), picture(18, 14), batch_size=1)
+    result = upscaler.submit([gray_frame(0, 90)]).result()
+    assert result[0].planes[0].shape == (14, 18)
+    assert result[0].planes[0].min() == result[0].planes[0].max() == 90
+
+
+def test_eight_bit_gray_becomes_the_same_gray_in_ten_bits() -> None:
+    target = picture(24, 20, "yuv420p10le")
+    upscaler = Upscaler(NearestBackend(), picture(12, 10), target, batch_size=1)
+    result = upscaler.submit([gray_frame(0, 100)]).result()
+    assert result[0].format.name == "yuv420p10le"
+    assert result[0].planes[0].min() == result[0].planes[0].max() == 400
+    assert result[0].planes[2].min() == result[0].planes[2].max() == 512
+
+
+def test_a_frame_of_another_size_is_named_with_its_place() -> None:
+    upscaler = make(NearestBackend(), 1)
+    with pytest.raises(FrameSizeError, match=r"frame 24 \(1\.001 s\) is 14x10 .* began as 12x10 yuv420p"):
+        upscaler.submit([gray_frame(24, 50, width=14)])
