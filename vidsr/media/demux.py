@@ -1,0 +1,146 @@
+"""Opening files for reading: which kinds are let in, and what each failure is called.
+
+Whoever opens an input does it here, so that no playlist reaches the network or another file and no
+exception of PyAV gets out. It knows containers, never frames.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from vidsr.errors import (
+    DamagedSourceError,
+    NotAVideoError,
+    NoVideoStreamError,
+    SourceError,
+    SourceMissingError,
+)
+
+ALLOWED_FORMATS = (
+    # containers of video
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,nut,rm,mxf,gxf,dv,wtv,nsv,nuv,ivf,"
+    "obu,h264,hevc,vvc,h261,h263,m4v,mjpeg,vc1,av1,yuv4mpegpipe,gif,apng,amv,swf,bink,smk,roq,thp,flic,"
+    "dhav,mpegtsraw,vob,pva,ty,film_cpk,rpl,dirac,dnxhd,ffmetadata,"
+    # known so that they can be named in the refusal: sound
+    "mp3,flac,wav,aac,ac3,eac3,dts,w64,aiff,caf,amr,ape,tta,wv,tak,au,opus,truehd,mlp,loas,"
+    # ... and pictures
+    "png_pipe,jpeg_pipe,webp_pipe,webp,bmp_pipe,tiff_pipe,gif_pipe,psd_pipe,exr_pipe,jpegxl_pipe,avif"
+)
+"""Demuxers that read one local file and nothing else; hls, dash, concat, image2 and the like are left out."""
+
+INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ALLOWED_FORMATS}
+
+_IMAGE_SIGNATURES = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"RIFF": "WebP",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<SmoothStreaming")
+_SNIFFED_BYTES = 64 * 1024
+
+
+@contextmanager
+def reading(path: Path, doing: str) -> Iterator[None]:
+    """Name every failure of PyAV on the way as a SourceError; `doing` ends "cannot ..."."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise DamagedSourceError(f"{path.name}: cannot {doing}: {reason(error)}") from error
+
+
+def reason(error: av.error.FFmpegError) -> str:
+    """FFmpeg's own words, without error number and file name."""
+    return error.strerror or type(error).__name__
+
+
+def open_source(path: Path) -> InputContainer:
+    """Open a local media file for reading.
+
+    Raises SourceMissingError, NotAVideoError or another SourceError; the message says what the file is
+    instead, as far as its first bytes tell.
+    """
+    try:
+        return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
+    except av.error.FileNotFoundError as error:
+        raise SourceMissingError(f"{path}: no such file", "check the path") from error
+    except av.error.IsADirectoryError as error:
+        raise NotAVideoError(f"{path} is a folder, not a video", "name one file in it") from error
+    except av.error.PermissionError as error:
+        raise SourceMissingError(f"{path}: no permission to read it", "check the file's owner") from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _diagnosis(path, error) from error
+
+
+def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream a player would show: FFmpeg's choice among those that are not cover pictures.
+
+    Raises NoVideoStreamError.
+    """
+    if container.format.name.endswith("_pipe") or container.format.name == "avif":
+        raise NoVideoStreamError(f"{path.name} is a picture, not a video")
+    moving = [s for s in container.streams.video if not _is_picture(s)]
+    if not moving:
+        what = "only sound" if container.streams.audio else "no video stream"
+        raise NoVideoStreamError(f"{path.name} holds {what}", f"vidsr info '{path}' lists its streams")
+    best = container.streams.best("video")
+    for stream in moving:
+        if best is not None and stream.index == best.index:
+            return stream
+    return moving[0]
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    return bool(stream.disposition & stream.disposition.attached_pic)
+
+
+def _diagnosis(path: Path, error: Exception) -> SourceError:
+    """What is wrong with a file that FFmpeg would not open."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_SNIFFED_BYTES)
+    except OSError as os_error:
+        return SourceMissingError(f"{path}: {os_error.strerror}")
+    if size == 0:
+        return NotAVideoError(f"{path} is empty")
+    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if start.startswith(_PLAYLIST_STARTS):
+        return NotAVideoError(
+            f"{path} is a playlist, which could lead to other files or the network",
+            "name the video file itself",
+        )
+    for signature, kind in _IMAGE_SIGNATURES.items():
+        if head.startswith(signature) and (kind != "WebP" or head[8:12] == b"WEBP"):
+            return NoVideoStreamError(f"{path} is a {kind} picture, not a video")
+    if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
+        return NotAVideoError(
+            f"{path} has no index (moov atom): it was cut off or is still being written",
+            "record or download it again; only its maker can still hold the index",
+        )
+    if all(byte in _TEXT_BYTES for byte in head) or _is_utf8_text(head):
+        return NotAVideoError(f"{path} is a text file, not a video")
+    if isinstance(error, av.error.DecoderNotFoundError):
+        return NotAVideoError(f"{path} needs a decoder this FFmpeg does not have")
+    return NotAVideoError(f"{path} is not a video that can be read", "ffprobe may tell what it is")
+
+
+_TEXT_BYTES = frozenset(string.printable.encode())
+
+
+def _is_utf8_text(head: bytes) -> bool:
+    try:
+        text = head[:-4].decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(character.isprintable() or character.isspace() for character in text)

@@ -1,0 +1,435 @@
+"""Video encoders: which ones there are, what each knob is called, and settings that have been checked.
+
+Names, options and sizes are refused here, before a frame is computed: FFmpeg itself accepts unknown
+options in silence. It knows codecs, never files or frames.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
+from types import MappingProxyType
+
+import av
+import av.error
+import av.logging
+from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
+
+from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
+from vidsr.frames import PixelFormat
+from vidsr.media.containers import OutputFormat
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints 20 lines to stderr for each encoder; 1 = errors only
+
+X264_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
+NVENC_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "default", "slow", "medium", "fast", "lossless")
+QSV_PRESETS = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+AMF_PRESETS = ("speed", "balanced", "quality")
+PRORES_PROFILES = ("proxy", "lt", "standard", "hq", "4444", "4444xq")
+DNXHR_PROFILES = ("dnxhr_lb", "dnxhr_sq", "dnxhr_hq", "dnxhr_hqx", "dnxhr_444")
+SVT_PRESETS = tuple(str(n) for n in range(14))
+VPX_PRESETS = tuple(str(n) for n in range(9))
+
+_REPACKED = {
+    "nv12": "yuv420p",
+    "p010le": "yuv420p10le",
+    "rgb24": "gbrp",
+    "nv16": "yuv422p",
+    "p210le": "yuv422p10le",
+}
+"""Layouts of encoders that take no planar one, and the planar layout that holds the same samples."""
+
+PROBED_SIZE = (640, 480)
+"""Trial openings use it; below 160 lines some hardware encoders refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The knob that --crf turns: the encoder's own option and its range (lower is better, except ...)."""
+
+    option: str
+    lowest: float
+    highest: float
+    default: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known about an encoder beyond what PyAV can tell."""
+
+    about: str
+    quality: Quality | None = None
+    preset_option: str | None = None
+    presets: tuple[str, ...] = ()
+    preset: str | None = None
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    params_option: str | None = None
+    max_size: int = 16384
+    hardware: bool = False
+
+
+_NVENC = {"rc": "vbr", "b": "0"}
+_AMF = {"rc": "cqp"}
+_KNOWN = {
+    "libx264": _Known(
+        "H.264; plays everywhere", Quality("crf", 0, 51, 18), "preset", X264_PRESETS, "medium",
+        params_option="x264-params",
+    ),
+    "libx264rgb": _Known("H.264 in RGB, for editing", Quality("crf", 0, 51, 18), "preset", X264_PRESETS,
+                         "medium", params_option="x264-params"),
+    "libx265": _Known(
+        "HEVC; smaller than H.264, slower", Quality("crf", 0, 51, 20), "preset", X264_PRESETS, "medium",
+        fixed={"x265-params": "log-level=none"}, params_option="x265-params",
+    ),
+    "libsvtav1": _Known(
+        "AV1; smallest", Quality("crf", 0, 63, 24), "preset", SVT_PRESETS, "8", params_option="svtav1-params"
+    ),
+    "libvpx-vp9": _Known("VP9", Quality("crf", 0, 63, 24), "cpu-used", VPX_PRESETS, "2",
+                         fixed={"b": "0", "row-mt": "1"}),
+    "ffv1": _Known("lossless, for archives", fixed={"level": "3", "slicecrc": "1"}, max_size=65535),
+    "utvideo": _Known("lossless, fast, large", max_size=65535),
+    "prores_ks": _Known("ProRes, for editing", Quality("global_quality", 1, 32, 8), "profile",
+                        PRORES_PROFILES, None),
+    "dnxhd": _Known("DNxHR, for editing", None, "profile", DNXHR_PROFILES, "dnxhr_hq"),
+    "h264_nvenc": _Known("H.264 on NVIDIA GPUs", Quality("cq", 0, 51, 19), "preset", NVENC_PRESETS, "p5",
+                         fixed=_NVENC, max_size=4096, hardware=True),
+    "hevc_nvenc": _Known("HEVC on NVIDIA GPUs", Quality("cq", 0, 51, 21), "preset", NVENC_PRESETS, "p5",
+                         fixed=_NVENC, max_size=8192, hardware=True),
+    "av1_nvenc": _Known("AV1 on NVIDIA GPUs", Quality("cq", 0, 63, 26), "preset", NVENC_PRESETS, "p5",
+                        fixed=_NVENC, max_size=8192, hardware=True),
+    "h264_qsv": _Known("H.264 on Intel GPUs", Quality("global_quality", 1, 51, 20), "preset", QSV_PRESETS,
+                       "medium", max_size=4096, hardware=True),
+    "hevc_qsv": _Known("HEVC on Intel GPUs", Quality("global_quality", 1, 51, 21), "preset", QSV_PRESETS,
+                       "medium", max_size=8192, hardware=True),
+    "av1_qsv": _Known("AV1 on Intel GPUs", Quality("global_quality", 1, 51, 24), "preset", QSV_PRESETS,
+                      "medium", max_size=8192, hardware=True),
+    "h264_amf": _Known("H.264 on AMD GPUs", Quality("qp", 0, 51, 20), "quality", AMF_PRESETS, "balanced",
+                       fixed=_AMF, max_size=4096, hardware=True),
+    "hevc_amf": _Known("HEVC on AMD GPUs", Quality("qp", 0, 51, 21), "quality", AMF_PRESETS, "balanced",
+                       fixed=_AMF, max_size=8192, hardware=True),
+    "av1_amf": _Known("AV1 on AMD GPUs", Quality("qp", 0, 255, 100), "quality", AMF_PRESETS, "balanced",
+                      fixed=_AMF, max_size=8192, hardware=True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """One encoder of this machine.
+
+    available: whether a trial opening succeeded; `problem` says why not.
+    pixel_formats: the planar ones vidsr can feed it. bits: their depths.
+    """
+
+    name: str
+    codec: str
+    about: str
+    available: bool
+    problem: str | None
+    quality: Quality | None
+    presets: tuple[str, ...]
+    default_preset: str | None
+    pixel_formats: tuple[str, ...]
+    bits: tuple[int, ...]
+    containers: tuple[str, ...]
+    hardware: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Everything an encoder is opened with, checked.
+
+    pixel_format: the planar layout of the frames to write. coded_format: the layout the encoder is
+        opened with, where that is another one with the same samples (nv12 for yuv420p).
+    options: the complete FFmpeg options, quality and preset among them.
+    """
+
+    name: str
+    crf: float | None
+    preset: str | None
+    pixel_format: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 0
+    coded_format: str = ""
+
+    @property
+    def layout(self) -> PixelFormat:
+        return PixelFormat.parse(self.pixel_format)
+
+
+def list_encoders() -> list[EncoderInfo]:
+    """All encoders vidsr has settings for and this PyAV was built with, software first."""
+    return [_describe(name) for name in _KNOWN if _codec_exists(name)]
+
+
+def settings_for(
+    name: str,
+    *,
+    crf: float | None = None,
+    preset: str | None = None,
+    pixel_format: str | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+    source: PixelFormat,
+    container: str = "matroska",
+    threads: int = 0,
+) -> EncoderSettings:
+    """Check wishes against what the encoder knows, and fill in defaults.
+
+    source: layout of the frames as decoded; decides the output's where `pixel_format` does not.
+    container: the muxer's name ("matroska", "mp4", ...).
+
+    Raises UnknownNameError (encoder, preset, pixel format, option), UsageError (quality out of range),
+    EncoderError (the container cannot hold the codec, the encoder does not open on this machine).
+    """
+    if not _codec_exists(name):
+        known = [n for n in _KNOWN if _codec_exists(n)]
+        raise UnknownNameError("encoder", name, known, "vidsr encoders")
+    known_encoder = _KNOWN.get(name, _Known("", params_option=None))
+    codec = av.Codec(name, "w")
+    if not OutputFormat.named(container).holds_video(codec.canonical_name, name):
+        raise EncoderError(
+            f"{container} cannot hold {codec.canonical_name} ({name})",
+            "name the output .mkv, which holds any",
+        )
+    chosen = _choose_pixel_format(name, pixel_format, source)
+    final: dict[str, str] = dict(known_encoder.fixed)
+    quality = known_encoder.quality
+    if crf is not None:
+        if quality is None:
+            raise UsageError(
+                f"{name} has no quality setting for --crf", "vidsr encoders lists what each one takes"
+            )
+        if not quality.lowest <= crf <= quality.highest:
+            raise UsageError(
+                f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}"
+            )
+    elif quality is not None and name != "prores_ks":
+        crf = quality.default
+    if crf is not None and quality is not None:
+        final |= _quality_options(name, quality, crf)
+    if preset is not None and preset not in known_encoder.presets:
+        if not known_encoder.presets:
+            raise UsageError(f"{name} has no presets")
+        raise UnknownNameError(f"preset of {name}", preset, known_encoder.presets, "vidsr encoders")
+    preset = preset or known_encoder.preset or _preset_for(name, PixelFormat.parse(chosen))
+    if preset is not None and known_encoder.preset_option is not None:
+        final[known_encoder.preset_option] = preset
+    _check_option_names(name, options)
+    for key, value in options.items():
+        joined = key == known_encoder.params_option and key in final
+        final[key] = f"{final[key]}:{value}" if joined else value
+    settings = EncoderSettings(
+        name, crf, preset, chosen, MappingProxyType(final), threads, _planar_formats(name)[chosen]
+    )
+    problem = trial_open(settings, *PROBED_SIZE)
+    if problem is not None:
+        raise _refusal(name, known_encoder, problem)
+    return settings
+
+
+def configure(context: VideoCodecContext, settings: EncoderSettings, width: int, height: int) -> None:
+    """Apply settings to an encoder's context that is not open yet."""
+    context.width, context.height = width, height
+    context.pix_fmt = settings.coded_format or settings.pixel_format
+    context.options = dict(settings.options)
+    context.thread_count = settings.threads
+    if "global_quality" in settings.options:
+        context.qscale = True
+
+
+def check_size(settings: EncoderSettings, width: int, height: int) -> None:
+    """Raise EncoderError if the encoder cannot take pictures of this size; the hint says which it can."""
+    known = _KNOWN.get(settings.name, _Known(""))
+    multiple_h, multiple_w = settings.layout.size_multiple
+    if (width % multiple_w or height % multiple_h) and settings.name not in ("ffv1",):
+        even = (-(-width // multiple_w) * multiple_w, -(-height // multiple_h) * multiple_h)
+        raise EncoderError(
+            f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
+            f"sizes must be multiples of {multiple_w}x{multiple_h}",
+            f"ask for {even[0]}x{even[1]}, or pass --pix-fmt yuv444p",
+        )
+    if max(width, height) > known.max_size:
+        raise EncoderError(
+            f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
+            "ask for a smaller --scale, or use ffv1",
+        )
+    problem = trial_open(settings, width, height)
+    if problem is not None:
+        raise EncoderError(
+            f"{settings.name} refuses {width}x{height} {settings.pixel_format}: {problem}",
+            "try another size, --pix-fmt or --encoder",
+        )
+
+
+_LOG_LEVEL_LOCK = threading.Lock()
+
+
+def trial_open(settings: EncoderSettings, width: int, height: int) -> str | None:
+    """Open the encoder once and drop it; None if it works, else what is wrong, in FFmpeg's words.
+
+    Warnings count as failures: that is how the encoders speak of unknown names in x264-params and the like.
+    """
+    context = av.CodecContext.create(settings.name, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+    try:
+        configure(context, settings, width, height)
+    except ValueError as error:
+        return str(error)
+    failure: av.error.FFmpegError | None = None
+    with _LOG_LEVEL_LOCK:
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.WARNING)
+        try:
+            with av.logging.Capture() as records:
+                context.open()
+        except av.error.FFmpegError as error:
+            failure = error
+        finally:
+            av.logging.set_level(level)
+    lines = [text.strip() for severity, source, text in records if source == settings.name or failure]
+    if failure is not None:
+        return lines[0] if lines else failure.strerror or type(failure).__name__
+    if context.options and set(context.options) & set(settings.options):
+        return f"unknown option {next(iter(context.options))!r}"
+    return next((line for line in lines if "option" in line.lower()), None)
+
+
+def _refusal(name: str, known: _Known, problem: str) -> EncoderError:
+    if known.hardware:
+        return EncoderError(
+            f"{name} does not work on this machine: {problem}", "use libx264, which always works"
+        )
+    return EncoderError(f"{name} refuses its settings: {problem}", "vidsr encoders lists what it takes")
+
+
+def _quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
+    if quality.option == "qp":  # AMF has one quantiser for each kind of picture
+        kinds = ("i", "p") if name != "h264_amf" else ("i", "p", "b")
+        return {f"qp_{kind}": f"{crf:g}" for kind in kinds}
+    if name == "prores_ks":  # FF_QP2LAMBDA
+        return {"global_quality": str(round(crf * 118))}
+    return {quality.option: f"{crf:g}"}
+
+
+def _preset_for(name: str, layout: PixelFormat) -> str | None:
+    if name == "prores_ks":
+        return "4444" if (layout.log2_chroma_w, layout.log2_chroma_h) == (0, 0) else "hq"
+    return None
+
+
+def _choose_pixel_format(name: str, wished: str | None, source: PixelFormat) -> str:
+    """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit."""
+    formats = _planar_formats(name)
+    if wished is not None:
+        try:
+            wanted = PixelFormat.parse(wished).name
+        except FrameFormatError:
+            wanted = wished
+        if wanted not in formats:
+            raise UnknownNameError(f"pixel format of {name}", wished, formats, "vidsr encoders")
+        return wanted
+    if not formats:
+        raise EncoderError(f"{name} takes no planar pixel format")
+    layouts = [PixelFormat.parse(f) for f in formats]
+    bits = 8 if source.bits == 8 else 10
+
+    def distance(layout: PixelFormat) -> tuple[int, ...]:
+        """Lower is better: same family, nothing lost in chroma, nothing lost in depth, then nothing added."""
+        other_family = layout.family != source.family
+        gray_as_yuv = other_family and not (source.family == "gray" and layout.family == "yuv")
+        lost_chroma = max(layout.log2_chroma_w - source.log2_chroma_w, 0) + max(
+            layout.log2_chroma_h - source.log2_chroma_h, 0
+        )
+        added_chroma = max(source.log2_chroma_w - layout.log2_chroma_w, 0) + max(
+            source.log2_chroma_h - layout.log2_chroma_h, 0
+        )
+        if source.family == "gray":
+            lost_chroma, added_chroma = 0, 4 - layout.log2_chroma_w - layout.log2_chroma_h
+        return (
+            gray_as_yuv,
+            other_family,
+            lost_chroma,
+            max(bits - layout.bits, 0),
+            layout.bits - bits,
+            added_chroma,
+        )
+
+    return min(layouts, key=distance).name
+
+
+@cache
+def _planar_formats(name: str) -> Mapping[str, str]:
+    """Planar layouts an encoder can be fed with -> the layouts it is opened with for them."""
+    formats: dict[str, str] = {}
+    repacked: dict[str, str] = {}
+    for video_format in av.Codec(name, "w").video_formats or ():
+        try:
+            planar = PixelFormat.parse(video_format.name).name
+            formats.setdefault(planar, planar)
+        except FrameFormatError:
+            if video_format.name in _REPACKED:
+                repacked.setdefault(_REPACKED[video_format.name], video_format.name)
+    return {**repacked, **formats}
+
+
+@cache
+def _codec_exists(name: str) -> bool:
+    try:
+        codec = av.Codec(name, "w")
+    except UnknownCodecError:
+        return False
+    return codec.name == name and codec.type == "video"
+
+
+@cache
+def option_names(name: str) -> frozenset[str]:
+    """The names an encoder takes with -x: its own and FFmpeg's general ones for encoding video."""
+    supported = av.CodecContext.create(name, "w").supported_options
+    flags = av.codec.context.OptionFlags
+    wanted = flags.ENCODING_PARAM | flags.VIDEO_PARAM
+    return frozenset(
+        [option.name for option in supported.private]
+        + [option.name for option in supported.generic if option.flags & wanted == wanted]
+    )
+
+
+def _check_option_names(name: str, options: Mapping[str, str]) -> None:
+    names = option_names(name)
+    for key in options:
+        if key not in names:
+            raise UnknownNameError(f"option of {name}", key, sorted(names), f"ffmpeg -h encoder={name}")
+
+
+def _describe(name: str) -> EncoderInfo:
+    known = _KNOWN[name]
+    codec = av.Codec(name, "w")
+    formats = _planar_formats(name)
+    layout = _choose_pixel_format(name, None, PixelFormat.parse("yuv420p"))
+    preset = known.preset or _preset_for(name, PixelFormat.parse(layout))
+    trial_options = dict(known.fixed)
+    if preset is not None and known.preset_option is not None:
+        trial_options[known.preset_option] = preset
+    problem = trial_open(
+        EncoderSettings(name, None, preset, layout, trial_options, 0, formats[layout]), *PROBED_SIZE
+    )
+    return EncoderInfo(
+        name=name,
+        codec=codec.canonical_name,
+        about=known.about,
+        available=problem is None,
+        problem=problem,
+        quality=known.quality,
+        presets=known.presets,
+        default_preset=preset,
+        pixel_formats=tuple(formats),
+        bits=tuple(sorted({PixelFormat.parse(f).bits for f in formats})),
+        containers=OutputFormat.suffixes_for(codec.canonical_name, name),
+        hardware=known.hardware,
+    )

@@ -1,0 +1,330 @@
+"""What a video file is: size, colour tags, time, streams, chapters, HDR metadata.
+
+It opens a file, decodes one frame of it and closes it again. It never converts a sample and decides
+nothing: tags are reported as they are found, and what is unspecified stays so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidsr.errors import DamagedSourceError, NotAVideoError
+from vidsr.frames import ChromaLocation, Color, Matrix, Range
+from vidsr.media.demux import main_video_stream, open_source, reading
+from vidsr.media.hdr import HdrMetadata
+
+AV_TIME_BASE = 1_000_000
+"""Container times are in microseconds."""
+
+PROBED_PACKETS = 500
+"""How many video packets may pass before the first frame must have been decoded."""
+
+MAX_PIXELS = 16384 * 16384
+"""Larger pictures are refused before anything is allocated for them; FFmpeg's encoders stop here too."""
+
+FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of a container.
+
+    type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
+    codec: the coding's name ("h264", "ass", "ttf"), None if FFmpeg has no decoder for it.
+    start: time of the first packet in seconds, exact; None if unknown.
+    """
+
+    index: int
+    type: str
+    codec: str | None
+    language: str | None = None
+    title: str | None = None
+    dispositions: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    start: Fraction | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Cover art: a video stream of one still picture."""
+        return "attached_pic" in self.dispositions
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterInfo:
+    """A chapter; start and end in seconds on the container's clock."""
+
+    id: int
+    start: Fraction
+    end: Fraction
+    title: str | None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A video file.
+
+    width, height: in samples as decoded, before sample aspect ratio and rotation.
+    pixel_format: FFmpeg's name for the samples as coded. color: the tags as found.
+    time_base: seconds per unit of the video stream's time stamps.
+    frame_count_estimate: with frame_count_origin "header" or "duration x rate"; never exact.
+    start_pts: of the video stream, in time_base. start_time: of the container, in seconds.
+    duration: of the video stream where it says so, else of the container, in seconds.
+    rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
+    """
+
+    path: Path
+    format_name: str
+    video_index: int
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    color: Color
+    time_base: Fraction
+    average_rate: Fraction | None
+    frame_count_estimate: int | None
+    frame_count_origin: str | None
+    start_pts: int | None
+    start_time: Fraction
+    duration: Fraction | None
+    sample_aspect_ratio: Fraction | None
+    rotation: int
+    field_order: str
+    interlaced_frames: bool
+    streams: tuple[StreamInfo, ...]
+    chapters: tuple[ChapterInfo, ...]
+    metadata: tuple[tuple[str, str], ...]
+    hdr: HdrMetadata | None
+    size_bytes: int
+
+    @property
+    def attachments(self) -> tuple[StreamInfo, ...]:
+        return tuple(s for s in self.streams if s.type == "attachment")
+
+    @property
+    def start_seconds(self) -> Fraction:
+        """When the first frame is shown, on the container's clock."""
+        return self.start_time if self.start_pts is None else self.start_pts * self.time_base
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; fractions as "numerator/denominator", enums by name."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+
+def probe(path: Path) -> SourceInfo:
+    """Open a video file and tell what it is.
+
+    Raises SourceMissingError, NotAVideoError, NoVideoStreamError or DamagedSourceError, with a message
+    and a hint for people.
+    """
+    with open_source(path) as container:
+        stream = main_video_stream(container, path)
+        if stream.codec_context is None:
+            raise NotAVideoError(
+                f"{path.name}: there is no decoder for its video", "convert it with another program first"
+            )
+        _check_size(path, stream.codec_context.width, stream.codec_context.height)
+        with reading(path, "decode its first frame"):
+            frame = _first_frame(container, stream)
+        if frame is None:
+            raise DamagedSourceError(
+                f"{path.name}: no frame of its video can be decoded",
+                "the file is damaged or was cut off before its first key frame",
+            )
+        _check_size(path, frame.width, frame.height)
+        return _describe(path, container, stream, frame)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise NotAVideoError(f"{path.name}: pictures of {width}x{height} are too large to work on")
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """The first frame that can be decoded, or None."""
+    stream.codec_context.thread_count = 1  # one frame is wanted at once, not a pipeline of them
+    for number, packet in enumerate(container.demux(stream)):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        if frames:
+            return frames[0]
+        if number >= PROBED_PACKETS:
+            return None
+    return None
+
+
+def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> SourceInfo:
+    context = stream.codec_context
+    time_base = stream.time_base or Fraction(1, 1000)
+    rate = stream.average_rate or stream.guessed_rate
+    duration = _duration(container, stream, time_base)
+    count, origin = _frame_count(stream, duration, rate)
+    return SourceInfo(
+        path=path,
+        format_name=container.format.name,
+        video_index=stream.index,
+        codec=context.codec.canonical_name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=frame.format.name,
+        color=color_of(frame, _chroma_location(container, stream)),
+        time_base=time_base,
+        average_rate=rate or None,
+        frame_count_estimate=count,
+        frame_count_origin=origin,
+        start_pts=stream.start_time if stream.start_time is not None else frame.pts,
+        start_time=Fraction(container.start_time or 0, AV_TIME_BASE),
+        duration=duration,
+        sample_aspect_ratio=stream.sample_aspect_ratio or None,
+        rotation=frame.rotation,
+        field_order=FIELD_ORDERS[context.field_order]
+        if context.field_order < len(FIELD_ORDERS)
+        else "unknown",
+        interlaced_frames=frame.interlaced_frame,
+        streams=tuple(_stream_info(s) for s in container.streams),
+        chapters=tuple(_chapter_infos(container)),
+        metadata=tuple(container.metadata.items()),
+        hdr=HdrMetadata.of_frame(frame),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def color_of(frame: VideoFrame, chroma_location: ChromaLocation) -> Color:
+    """The tags a decoded frame carries; codes that no standard knows become "unspecified"."""
+    try:
+        matrix = Matrix(frame.colorspace)
+    except ValueError:
+        matrix = Matrix.UNSPECIFIED
+    try:
+        code_range = Range(frame.color_range)
+    except ValueError:
+        code_range = Range.UNSPECIFIED
+    if frame.format.name.startswith("yuvj"):
+        code_range = Range.FULL
+    if frame.format.is_rgb:
+        matrix = Matrix.RGB
+    return Color(matrix, code_range, frame.color_primaries, frame.color_trc, chroma_location)
+
+
+_LOG_LEVEL_LOCK = threading.Lock()
+_CHROMA_LOCATIONS = {location.name.lower(): location for location in ChromaLocation}
+
+
+def _chroma_location(container: InputContainer, stream: VideoStream) -> ChromaLocation:
+    """Read from FFmpeg's description of the stream, which names it at log level "verbose" only.
+
+    PyAV has no attribute for it. The level is global to the process, hence the lock; messages up to
+    "info" are let through for that moment, and all but the description go nowhere.
+    """
+    with _LOG_LEVEL_LOCK:
+        level = av.logging.get_level()
+        av.logging.set_libav_level(av.logging.VERBOSE)
+        av.logging.set_level(av.logging.INFO)
+        try:
+            description = container.dumps_format()  # type: ignore[attr-defined]  # missing in the stubs
+        finally:
+            av.logging.set_level(level)
+            av.logging.set_libav_level(av.logging.INFO)
+    for line in description.splitlines():
+        found = re.match(rf"\s*Stream #0:{stream.index}\D.*?: Video: (.*)", line)
+        if found:
+            # "yuv420p(tv, bt709, progressive, topleft)"
+            words = re.findall(r"[a-z]+", " ".join(re.findall(r"\(([^()]*)\)", found[1])))
+            for word in words:
+                if word in _CHROMA_LOCATIONS:
+                    return _CHROMA_LOCATIONS[word]
+    return ChromaLocation.UNSPECIFIED
+
+
+def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * time_base
+    if tag := stream.metadata.get("DURATION"):  # Matroska's statistics tag: 00:00:07.549000000
+        found = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag)
+        if found:
+            end = int(found[1]) * 3600 + int(found[2]) * 60 + Fraction(found[3])
+            return end - (stream.start_time or 0) * time_base
+    if container.duration:
+        return Fraction(container.duration, AV_TIME_BASE)
+    return None
+
+
+def _frame_count(
+    stream: VideoStream, duration: Fraction | None, rate: Fraction | None
+) -> tuple[int | None, str | None]:
+    if stream.frames:
+        return stream.frames, "header"
+    if duration is not None and rate:
+        return round(duration * rate), "duration x rate"
+    return None, None
+
+
+def _stream_info(stream: Stream) -> StreamInfo:
+    context = stream.codec_context
+    start = stream.start_time
+    is_audio = stream.type == "audio" and context is not None
+    return StreamInfo(
+        index=stream.index,
+        type=stream.type,
+        codec=context.codec.canonical_name if context is not None else stream.name,
+        language=stream.language if stream.language != "und" else None,
+        title=stream.metadata.get("title"),
+        dispositions=tuple(str(flag.name) for flag in Disposition if flag & stream.disposition),
+        metadata=tuple(stream.metadata.items()),
+        start=None if start is None or stream.time_base is None else start * stream.time_base,
+        sample_rate=context.sample_rate if is_audio else None,  # type: ignore[union-attr]
+        channels=context.channels if is_audio else None,  # type: ignore[union-attr]
+    )
+
+
+def _chapter_infos(container: InputContainer) -> list[ChapterInfo]:
+    infos = []
+    for chapter in container.chapters():
+        unit = chapter["time_base"] or Fraction(1, AV_TIME_BASE)
+        metadata = chapter["metadata"]
+        infos.append(
+            ChapterInfo(
+                id=chapter["id"],
+                start=chapter["start"] * unit,
+                end=chapter["end"] * unit,
+                title=metadata.get("title"),
+                metadata=tuple(metadata.items()),
+            )
+        )
+    return infos
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Matrix | Range | ChromaLocation):
+        return value.name.lower()
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value):
+        return {key: _plain(item) for key, item in value}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,312 @@
+"""Finished frames into a file: encoder, muxer, time stamps, tags, and a name that appears only at the end.
+
+One thread uses a Writer. Everything that can be refused is refused when it is made, before a frame is
+computed. It never scales or converts a picture: a frame of another size or layout is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import av.error
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from vidsr.errors import (
+    EncoderError,
+    FrameFormatError,
+    FrameSizeError,
+    NoSpaceError,
+    OutputError,
+    OutputExistsError,
+    UsageError,
+)
+from vidsr.frames import ChromaLocation, Color, Frame
+from vidsr.job import Segment
+from vidsr.media.containers import OutputFormat
+from vidsr.media.demux import reason
+from vidsr.media.encoders import EncoderSettings, check_size, configure
+from vidsr.media.passthrough import Passthrough
+from vidsr.media.pixels import fill
+from vidsr.media.probe import SourceInfo
+from vidsr.media.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came out. first_pts, last_pts: of the source's frames; offset: seconds subtracted from all times."""
+
+    path: Path
+    frames: int
+    first_pts: int | None
+    last_pts: int | None
+    size_bytes: int
+    offset: Fraction
+
+
+class Writer:
+    """An output file in the making: `write` frames, then `finish`; leaving without `finish` removes it.
+
+    notes: one line for people about each thing of the source that is not kept as it is.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        source: SourceInfo,
+        settings: EncoderSettings,
+        *,
+        width: int,
+        height: int,
+        color: Color,
+        segment: Segment | None = None,
+        audio: str = "all",
+        subtitles: str = "all",
+        strict: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """width, height: of the frames to come, in samples. color: what their samples mean, all specified.
+
+        audio, subtitles: "all", "none", "first" or a language. strict: refuse what would have to be left out.
+
+        Raises UsageError (unknown suffix), OutputExistsError, OutputError (folder, permission, same file),
+        EncoderError, StreamRefusedError.
+        """
+        self._output, self._source, self._settings = output, source, settings
+        self._width, self._height = width, height
+        self._format = OutputFormat.of_path(output)
+        self._overwrite = overwrite
+        check_target(output, source.path, overwrite=overwrite)
+        check_size(settings, width, height)
+        self._timeline = Timeline.of(source, segment)
+        self._offset_pts = self._timeline.pts_offset(source.time_base)
+        self._passthrough = Passthrough(
+            source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
+        )
+        self._packer = VideoReformatter()
+        self._count = 0
+        self._first_pts: int | None = None
+        self._last_pts: int | None = None
+        self.written: Written | None = None
+        self._temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
+        self._container: OutputContainer | None = None
+        try:
+            with self._muxing("start the output"):
+                self._container = av.open(f"file:{self._temporary}", mode="w", format=self._format.muxer)
+                self._stream = self._add_video(self._container, color)
+                self._passthrough.add_streams(self._container)
+                self._container.metadata.update(source.metadata)
+                self._container.start_encoding()
+        except BaseException:
+            self.abort()
+            raise
+
+    @property
+    def notes(self) -> list[str]:
+        return self._passthrough.notes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.written is None:
+            self.abort()
+
+    def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
+        source = self._source
+        rate = source.average_rate or Fraction(25)
+        stream = container.add_stream(self._settings.name, rate=rate)
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        configure(context, self._settings, self._width, self._height)
+        context.time_base = source.time_base
+        stream.time_base = source.time_base
+        context.colorspace, context.color_range = color.matrix, color.range
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        if color.chroma_location is not ChromaLocation.UNSPECIFIED:
+            options = dict(context.options)
+            options["chroma_sample_location"] = color.chroma_location.name.lower()
+            context.options = options
+        if source.sample_aspect_ratio is not None:
+            context.sample_aspect_ratio = source.sample_aspect_ratio
+        if source.rotation:
+            stream.set_display_rotation(source.rotation)
+        context.flags |= Flags.frame_duration
+        info = source.streams[source.video_index]
+        stream.metadata.update({k: v for k, v in info.metadata if k not in _TECHNICAL_TAGS})
+        stream.disposition = container_disposition(info.dispositions)
+        return stream
+
+    def write(self, frame: Frame) -> None:
+        """Encode a frame, and everything else of the source up to its time.
+
+        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced,
+        EncoderError, NoSpaceError, OutputError.
+        """
+        if (frame.width, frame.height) != (self._width, self._height):
+            raise FrameSizeError(
+                f"frame {frame.index} is {frame.width}x{frame.height}, the output {self._width}x{self._height}"
+            )
+        if frame.format.name != self._settings.pixel_format:
+            raise FrameFormatError(
+                f"frame {frame.index} is {frame.format.name}, the output {self._settings.pixel_format}"
+            )
+        picture = VideoFrame(self._width, self._height, frame.format.name)
+        fill(picture, frame.planes)
+        picture = self._packed(picture)
+        picture.pts = frame.pts - self._offset_pts
+        picture.time_base = frame.time_base
+        picture.duration = frame.duration
+        self._encode(picture, f"frame {frame.index} ({float(frame.time):.3f} s)")
+        self._mux(self._passthrough.packets_until(frame.time))
+        self._count += 1
+        self._last_pts = frame.pts
+        if self._first_pts is None:
+            self._first_pts = frame.pts
+
+    def _packed(self, picture: VideoFrame) -> VideoFrame:
+        coded = self._settings.coded_format
+        if coded in ("", picture.format.name):
+            return picture
+        return self._packer.reformat(picture, format=coded)
+
+    def _encode(self, picture: VideoFrame | None, what: str) -> None:
+        try:
+            packets = self._stream.encode(picture)
+        except av.error.FFmpegError as error:
+            raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
+        self._mux(packets)
+
+    def _mux(self, packets: Iterable[Packet]) -> None:
+        assert self._container is not None
+        for packet in packets:
+            with self._muxing("write"):
+                self._container.mux_one(packet)
+
+    def finish(self) -> None:
+        """Write what the encoder and the other streams still hold, and give the file its name.
+
+        Raises NoSpaceError, OutputExistsError (somebody else made the file meanwhile), OutputError; the
+        unfinished file is gone then.
+        """
+        assert self._container is not None
+        try:
+            self._encode(None, "to finish")
+            self._mux(self._passthrough.packets_until(None))
+            with self._muxing("finish the output"):
+                self._container.close()
+            self._passthrough.close()
+            self._publish()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _publish(self) -> None:
+        try:
+            with self._temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            size = self._temporary.stat().st_size
+            if self._overwrite:
+                self._temporary.replace(self._output)
+            else:
+                _rename_without_replacing(self._temporary, self._output)
+        except FileExistsError as error:
+            raise _exists(self._output) from error
+        except OSError as error:
+            raise _output_error(error, self._output, "finish the output") from error
+        self.written = Written(
+            self._output, self._count, self._first_pts, self._last_pts, size, self._timeline.origin
+        )
+
+    def abort(self) -> None:
+        """Close everything and remove the unfinished file; harmless when there is none."""
+        if self.written is not None:
+            return
+        self._passthrough.close()
+        if self._container is not None:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                self._container.close()
+        self._temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _muxing(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            raise _output_error(error, self._output, doing) from error
+        except ValueError as error:
+            raise OutputError(f"{self._output.name}: cannot {doing}: {error}") from error
+
+
+_TECHNICAL_TAGS = frozenset({"encoder", "ENCODER", "handler_name", "vendor_id", "DURATION", "timecode"})
+"""Tags that describe the old coding; Matroska's statistics (BPS, NUMBER_OF_...) are dropped by prefix."""
+
+
+def container_disposition(names: tuple[str, ...]) -> av.stream.Disposition:
+    disposition = av.stream.Disposition(0)
+    for name in names:
+        disposition |= av.stream.Disposition[name]
+    return disposition
+
+
+def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
+    """Refuse an output that must not or cannot be written.
+
+    Raises UsageError (the output is the input, or a folder), OutputExistsError, OutputError.
+    """
+    folder = output.parent
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder", "name a file in it")
+    if not folder.is_dir():
+        raise OutputError(f"there is no folder {folder}", "make it first")
+    if output.exists():
+        if output.samefile(source):
+            raise UsageError(f"output and input are the same file: {output}", "give the output another name")
+        if not overwrite:
+            raise _exists(output)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"no permission to write in {folder}", "choose another folder")
+
+
+def _exists(output: Path) -> OutputExistsError:
+    return OutputExistsError(f"{output} is there already", "pass --overwrite to replace it")
+
+
+def _rename_without_replacing(temporary: Path, output: Path) -> None:
+    """Raises FileExistsError if the name is taken; atomic where the file system has hard links."""
+    try:
+        os.link(temporary, output)
+    except FileExistsError:
+        raise
+    except OSError:
+        if output.exists():
+            raise FileExistsError(output) from None
+        temporary.rename(output)
+    else:
+        temporary.unlink()
+
+
+def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: str) -> OutputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(
+            f"no space left on the disk of {output}", "free some space or choose another disk"
+        )
+    words = error.strerror or type(error).__name__
+    return OutputError(f"{output.name}: cannot {doing}: {words}")
