@@ -1,0 +1,149 @@
+"""What people and programs read while a run works."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from vidsr import progress
+from vidsr.progress import (
+    Finished,
+    JsonRenderer,
+    Note,
+    PlainRenderer,
+    RichRenderer,
+    Speedometer,
+    Started,
+    Working,
+    duration_words,
+    seconds_left,
+    size_words,
+)
+
+STARTED = Started(
+    source="in.mkv",
+    output="out.mkv",
+    model="realesr-animevideov3",
+    source_picture="640x480 yuv420p",
+    output_picture="2560x1920 yuv420p",
+    engine="OpenVINO bf16 on cpu",
+    encoder="libx264 crf 18 veryfast",
+    frames_total=100,
+    frames_total_is_exact=True,
+    source_fps=24.0,
+)
+FINISHED = Finished(
+    output="out.mkv",
+    frames=100,
+    elapsed_seconds=50.0,
+    size_bytes=1_234_567,
+    media_seconds=100 / 24,
+    bottleneck="upscale",
+    advice="a GPU would help",
+)
+
+
+def working(done: int, elapsed: float) -> Working:
+    return Working(
+        frames_done=done,
+        frames_decoded=done + 3,
+        elapsed_seconds=elapsed,
+        decoded_queue=(3, 4),
+        upscaled_queue=(1, 12),
+        stages=(("decode", 0.01), ("upscale", 0.98), ("encode", 0.2)),
+        bottleneck="upscale",
+    )
+
+
+def test_speed_is_that_of_the_recent_window() -> None:
+    meter = Speedometer()
+    assert meter.update(0.0, 0) is None
+    # 2 fps for 60 s, then 10 fps for 40 s: a 20 s window has forgotten the slow part
+    for second in range(1, 61):
+        slow = meter.update(float(second), 2 * second)
+    for second in range(61, 101):
+        fast = meter.update(float(second), 120 + 10 * (second - 60))
+    assert slow == pytest.approx(2.0)
+    assert fast == pytest.approx(10.0)
+
+
+def test_time_left_is_unknown_without_a_total_or_a_speed() -> None:
+    assert seconds_left(50, 100, 2.0) == 25.0
+    assert seconds_left(50, None, 2.0) is None
+    assert seconds_left(50, 100, None) is None
+    assert seconds_left(120, 100, 2.0) == 0.0  # the total was an estimate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3.04, "3.0 s"), (59.9, "59.9 s"), (65, "1:05 min"), (7445, "2:04:05 h")]
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(999, "999 B"), (1500, "1.5 kB"), (1_234_567, "1.2 MB"), (5_600_000_000, "5.60 GB")]
+)
+def test_sizes_in_words(size: int, words: str) -> None:
+    assert size_words(size) == words
+
+
+def test_json_is_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "JSON_SECONDS", 0.0)
+    stream = io.StringIO()
+    with JsonRenderer(stream) as renderer:
+        for event in (STARTED, Note("audio 2 is converted"), working(0, 1.0), working(10, 6.0), FINISHED):
+            renderer.show(event)
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [event["event"] for event in events] == ["started", "note", "working", "working", "finished"]
+    assert events[3]["fps"] == 2.0
+    assert events[3]["seconds_left"] == 45.0
+    assert events[3]["realtime_factor"] == pytest.approx(2 / 24, abs=1e-3)
+    assert events[3]["bottleneck"] == "upscale"
+    assert events[4]["frames"] == 100
+
+
+def test_plain_lines_are_rare_and_the_summary_is_one_line() -> None:
+    stream = io.StringIO()
+    with PlainRenderer(stream) as renderer:
+        renderer.show(STARTED)
+        for tick in range(100):
+            renderer.show(working(tick, tick / 10 + 0.1))
+        renderer.show(FINISHED)
+    lines = stream.getvalue().splitlines()
+    assert lines[-1] == (
+        "out.mkv: 100 frames, 1.2 MB, in 50.0 s (2.00 fps, 0.0833x real time); "
+        "limited by upscale (a GPU would help)"
+    )
+    assert len(lines) == 3  # all within the first five seconds of the clock on the wall
+
+
+def test_damage_is_said_before_the_summary() -> None:
+    stream = io.StringIO()
+    with PlainRenderer(stream) as renderer:
+        renderer.show(STARTED)
+        renderer.show(
+            Finished("o", 9, 1.0, 10, None, "decode", None, damage=("2 packets at 0:03 cannot be decoded",))
+        )
+    assert stream.getvalue().splitlines()[-2] == "Damaged: 2 packets at 0:03 cannot be decoded"
+
+
+def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    with RichRenderer(console) as renderer:
+        renderer.show(STARTED)
+        renderer.show(working(0, 1.0))
+        renderer.show(working(50, 26.0))
+        renderer.show(FINISHED)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "50/100 frames 50%" in text
+    assert "2.00 fps (0.0833x real time), 25.0 s left" in text
+    assert "3/4" in text
+    assert "1/12" in text
+    assert "limited by upscale" in text
+    assert "out.mkv: 100 frames" in text
