@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
-from vidsr.frames import Frame, PixelFormat
+from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.infer.upscaler import Picture, Upscaler
 from vidsr.job import Job, Receipt, Segment
 from vidsr.media.color import assume
+from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import EncoderSettings, settings_for
+from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.reader import Reader, locate_frames, locate_times
 from vidsr.media.writer import Writer
@@ -48,12 +50,14 @@ class SegmentSource:
     last_pts: int | None = None
 
     def frames(self) -> Generator[Frame, None, None]:
-        with Reader(self.info, self.segment, checkpoint=self.stop.check) as reader:
+        with Reader(self.info, self.segment) as reader:
+            self.stop.subscribe(reader.stop)
             for frame in reader.frames():
                 if self.first_pts is None:
                     self.first_pts = frame.pts
                 self.last_pts = frame.pts
                 yield frame
+            self.stop.check()  # a reader that was stopped ends as if the file did
             self.damage.extend(str(damage) for damage in reader.damage)
 
 
@@ -127,7 +131,7 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
 def _segment(job: Job, info: SourceInfo) -> Segment:
     wish = job.range
     if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(info, wish.first_frame, wish.last_frame)
+        return locate_frames(info.path, wish.first_frame, wish.last_frame)
     if wish.start is not None or wish.end is not None:
         return locate_times(info, wish.start, wish.end)
     return Segment()
@@ -141,7 +145,7 @@ def _load(job: Job, preset: Preset | None) -> LoadedNetwork:
 
 
 def _source_picture(info: SourceInfo) -> Picture:
-    pixel_format = PixelFormat.parse(info.planar_format)
+    pixel_format = planar_equivalent(info.pixel_format)
     return Picture(info.width, info.height, pixel_format, assume(info.color, info.height, pixel_format))
 
 
@@ -158,11 +162,27 @@ def _plan_output(
         pixel_format=job.encoder.pixel_format,
         options=dict(job.encoder.options),
         source=source.format,
-        container=job.output.suffix.lower().lstrip("."),
+        container=OutputFormat.of_path(job.output).muxer,
     )
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
-    return settings, Picture(width, height, pixel_format, assume(source.color, source.height, pixel_format))
+    return settings, Picture(width, height, pixel_format, _target_color(source, pixel_format, height))
+
+
+def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Color:
+    """The source's colours, said in the terms of another sample layout where that is another family.
+
+    Taken from the source's assumed tags, so that an untagged 480-line source stays BT.601 at 1920 lines.
+    """
+    color = source.color
+    if pixel_format.family == "rgb":
+        return replace(color, matrix=Matrix.RGB, range=Range.FULL)
+    if color.matrix is Matrix.RGB:
+        matrix = Matrix.BT2020_NCL if color.primaries == 9 else Matrix.BT709
+        color = replace(color, matrix=matrix, range=Range.LIMITED)
+    if pixel_format.log2_chroma_w == 0:
+        return replace(color, chroma_location=ChromaLocation.UNSPECIFIED)
+    return assume(color, height, pixel_format)
 
 
 def _queue_frames(target: Picture) -> int:
@@ -204,9 +224,7 @@ def _started(
     settings: EncoderSettings,
     preset: Preset | None,
 ) -> Started:
-    total, exact = info.frames_in(segment)
-    if job.range.first_frame is not None and job.range.last_frame is not None and total is not None:
-        total = min(total, job.range.last_frame - job.range.first_frame)
+    total, exact = _frames_total(job, info, segment)
     return Started(
         source=str(job.source),
         output=str(job.output),
@@ -214,11 +232,32 @@ def _started(
         source_picture=str(source),
         output_picture=str(target),
         engine=backend.words,
-        encoder=str(settings),
+        encoder=_encoder_words(settings),
         frames_total=total,
         frames_total_is_exact=exact,
         source_fps=None if info.average_rate is None else float(info.average_rate),
     )
+
+
+def _frames_total(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
+    """(frames to be expected, whether that is exact)."""
+    if job.range.last_frame is not None and segment.end_pts is not None:
+        return job.range.last_frame - (job.range.first_frame or 0), True
+    if segment.is_whole or info.average_rate is None or info.duration is None:
+        return info.frame_count_estimate, info.frame_count_origin == "header"
+    first = info.start_seconds
+    start = first if segment.start_pts is None else segment.start_pts * info.time_base
+    end = first + info.duration if segment.end_pts is None else segment.end_pts * info.time_base
+    return max(round((end - start) * info.average_rate), 1), False
+
+
+def _encoder_words(settings: EncoderSettings) -> str:
+    words = [settings.name]
+    if settings.crf is not None:
+        words.append(f"crf {settings.crf:g}")
+    if settings.preset:
+        words.append(settings.preset)
+    return " ".join(words)
 
 
 def _working(snapshot: Snapshot) -> Working:
