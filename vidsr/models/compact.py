@@ -60,11 +60,12 @@ class SRVGGNetCompact(Network):
         return [*convolutions, Enlarge(self.scale)]
 
     def forward(self, x: Tensor) -> Tensor:
-        features = x  # (N, 3, H, W)
+        features: Tensor = x  # (N, 3, H, W)
         for layer in self.body:
             features = layer(features)  # (N, num_feat, H, W), at last (N, 3*scale*scale, H, W)
-        detail: Tensor = self.upsampler(features)  # (N, 3, scale*H, scale*W)
-        return detail + F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+        features = self.upsampler(features)  # (N, 3, scale*H, scale*W)
+        features += F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
+        return features
 
 
 def _activation(act_type: str, channels: int) -> nn.Module:

@@ -128,9 +128,13 @@ class RRDBNet(Network):
         features = self.conv_first(x)  # (N, num_feat, H/u, W/u)
         features = features + self.conv_body(self.body(features))
         for factor, convolution in self._enlargements():
-            enlarged = F.interpolate(features, scale_factor=float(factor), mode="nearest")
-            features = _leaky(convolution(enlarged))  # at last (N, num_feat, scale*H, scale*W)
-        result: Tensor = self.conv_last(_leaky(self.conv_hr(features)))
+            # In one expression, so that the enlarged features are freed before the next layer: this
+            # is where the memory peaks.
+            features = _leaky(
+                convolution(F.interpolate(features, scale_factor=float(factor), mode="nearest"))
+            )
+        features = _leaky(self.conv_hr(features))  # (N, num_feat, scale*H, scale*W)
+        result: Tensor = self.conv_last(features)
         return result  # (N, 3, scale*H, scale*W)
 
     def _enlargements(self) -> list[tuple[int, nn.Module]]:

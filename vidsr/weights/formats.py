@@ -1,27 +1,82 @@
-"""Which reader a file needs, told by its name and its first bytes.
+"""Which reader a file needs, and the way from its tensors to a checkpoint.
 
 It knows the readers, never where files come from.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from vidsr.errors import WeightsFormatError
+from torch import Tensor
+
+from vidsr.errors import ArchitectureError, WeightsFormatError
+from vidsr.models.architecture import Architecture
+from vidsr.weights.activation import infer_activation
 from vidsr.weights.checkpoint import Checkpoint
+from vidsr.weights.detect import detect, fits
+from vidsr.weights.keys import official_names, unwrap
 from vidsr.weights.ncnn_topology import read_ncnn
+from vidsr.weights.tensor_files import plain_floats, read_pth, read_safetensors
+
+PTH_SUFFIXES = (".pth", ".pt", ".ckpt")
+NCNN_SUFFIXES = (".param", ".bin")
+SUFFIXES = (*PTH_SUFFIXES, ".safetensors", *NCNN_SUFFIXES)
+
+# The key under which `models import` notes the architecture in a .safetensors file.
+ARCHITECTURE_NOTE = "vidsr.architecture"
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, expect: Architecture | None = None) -> Checkpoint:
     """Read weights of any known format; an ncnn pair is given by either of its files.
 
-    Raises WeightsFormatError for damaged or unknown files, ArchitectureError for unknown networks.
+    expect: the architecture that the file must hold; it also settles what tensors alone leave open.
+
+    Raises WeightsFormatError for damaged or unknown files, ArchitectureError for unknown networks
+    and for one other than expected.
     """
     suffix = path.suffix.lower()
-    if suffix in (".param", ".bin"):
+    if suffix in NCNN_SUFFIXES:
         param, binary = _ncnn_pair(path)
-        return read_ncnn(param, binary)
-    raise WeightsFormatError(f"{path} is of no known format", "known: ncnn .param with .bin")
+        checkpoint = read_ncnn(param, binary)
+        if expect is not None and checkpoint.architecture != expect:
+            raise ArchitectureError(f"{param} holds {checkpoint.architecture}, not {expect}")
+        return checkpoint
+    if suffix == ".safetensors":
+        tensors, notes = read_safetensors(path)
+        return _from_tensors(unwrap(tensors, path), path, expect or _noted_architecture(notes, path))
+    if suffix in PTH_SUFFIXES:
+        return _from_tensors(unwrap(read_pth(path), path), path, expect)
+    raise WeightsFormatError(f"{path} is of no known format", f"known: {', '.join(SUFFIXES)}")
+
+
+def _from_tensors(found: Mapping[str, Tensor], path: Path, expect: Architecture | None) -> Checkpoint:
+    state = plain_floats(found, path)
+    try:
+        state = official_names(state)
+        if expect is not None and fits(state, expect):
+            return Checkpoint(expect, state)
+        candidates = detect(state)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{path}: {error.message}", error.hint) from error
+    if expect is not None:
+        raise ArchitectureError(f"{path} holds {candidates[0]}, not {expect}")
+    if len(candidates) > 1:
+        architecture, note = infer_activation(candidates, state)
+        return Checkpoint(architecture, state, notes=(note,))
+    return Checkpoint(candidates[0], state)
+
+
+def _noted_architecture(notes: Mapping[str, str], path: Path) -> Architecture | None:
+    text = notes.get(ARCHITECTURE_NOTE)
+    if text is None:
+        return None
+    try:
+        note = json.loads(text)
+        return Architecture(note["kind"], note["arguments"])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsFormatError(f"{path}: its note {ARCHITECTURE_NOTE} cannot be read: {error}") from error
 
 
 def _ncnn_pair(path: Path) -> tuple[Path, Path]:
