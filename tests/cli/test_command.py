@@ -1,0 +1,174 @@
+"""The command as people run it: a real process, the sample clip, the real weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import describe, frame_lines, gray_frames, packet_lines, video_line
+
+VIDSR = [sys.executable, "-m", "vidsr"]
+
+
+def vidsr(
+    *arguments: str | Path, timeout: float = 200, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*VIDSR, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+        env=os.environ | (environment or {}),
+    )
+
+
+@pytest.fixture(scope="module")
+def upscaled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The whole sample through the default model, once for this module."""
+    output = tmp_path_factory.mktemp("cli") / "out.mkv"
+    done = vidsr(SAMPLE, output)
+    assert done.returncode == 0, done.stderr
+    return output, done
+
+
+def test_every_frame_and_time_stamp_of_the_sample_is_in_the_output(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    output, _ = upscaled
+    source_stamps = [pts for pts, _, _ in frame_lines(SAMPLE)]
+    assert len(source_stamps) == 72
+    assert [pts for pts, _, _ in frame_lines(output)] == source_stamps
+
+
+def test_audio_and_subtitle_packets_are_the_source_s_own(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    output, _ = upscaled
+    for stream in ("a:0", "s:0"):
+        expected = packet_lines(SAMPLE, stream)
+        assert expected
+        assert packet_lines(output, stream) == expected
+
+
+def test_chapters_titles_and_languages_are_kept(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    def facts(path: Path) -> list[str]:
+        text = describe(path)
+        kept = r"Chapter #\S+ start [\d.]+, end [\d.]+|^\s+title\s+: .*|Stream #\d:\d\(\w+\)(?=: [AS])"
+        return re.findall(kept, text, re.MULTILINE)
+
+    expected = facts(SAMPLE)
+    assert sum(line.startswith("Chapter") for line in expected) == 2
+    assert facts(upscaled[0]) == expected
+
+
+def test_the_picture_is_four_times_the_size_with_the_same_tags(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    line = video_line(upscaled[0])
+    assert "1280x720" in line
+    assert "yuv420p(tv, bt709" in line
+    assert "23.98 fps" in line
+
+
+def test_the_picture_is_the_source_s_picture_sharper(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    """Shrunk back, every frame looks like its source: right frame, right place, right brightness."""
+    small = gray_frames(upscaled[0], 160, 90)
+    source = gray_frames(SAMPLE, 160, 90)
+    assert len(small) == len(source)
+    for ours, theirs in zip(small, source, strict=True):
+        difference = np.frombuffer(ours, np.uint8).astype(float) - np.frombuffer(theirs, np.uint8)
+        assert abs(difference.mean()) < 1.0
+        assert np.sqrt((difference**2).mean()) < 6.0
+
+
+def test_a_pipe_gets_plain_lines_and_a_summary(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    output, done = upscaled
+    assert done.stdout == ""
+    assert "\x1b" not in done.stderr
+    assert f"{SAMPLE} (320x180 yuv420p) -> {output} (1280x720 yuv420p)" in done.stderr
+    assert re.search(
+        rf"{re.escape(str(output))}: 72 frames, .* fps, .*x real time\).* limited by", done.stderr
+    )
+
+
+def test_a_range_of_frames_with_json_progress(tmp_path: Path) -> None:
+    output = tmp_path / "part.mp4"
+    done = vidsr(SAMPLE, output, "--frames", "10:15", "--scale", "2", "--progress", "json", "--subs", "none")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[0]["event"] == "started"
+    assert events[0]["frames_total"] == 5
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["frames"] == 5
+    assert len(frame_lines(output)) == 5
+    assert "640x360" in video_line(output)
+    # frame 10 of the source is frame 0 of the part
+    ours = np.frombuffer(gray_frames(output, 160, 90)[0], np.uint8).astype(float)
+    theirs = np.frombuffer(gray_frames(SAMPLE, 160, 90)[10], np.uint8)
+    assert np.sqrt(((ours - theirs) ** 2).mean()) < 6.0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
+def test_an_interrupt_ends_cleanly_within_two_seconds(tmp_path: Path, sent: signal.Signals) -> None:
+    output = tmp_path / "out.mkv"
+    process = subprocess.Popen(
+        [*VIDSR, SAMPLE, output, "--backend", "torch", "--precision", "fp32"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()):  # the temporary file: the run has begun
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    asked = time.monotonic()
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 4  # two seconds on a machine that does nothing else
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in errors
+    assert errors.strip().splitlines()[-1] in {"Interrupted", "Terminated"}
+
+
+def test_help_starts_at_once_and_loads_no_torch() -> None:
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "vidsr", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds.append(time.perf_counter() - begun)
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "av", "numpy", "rich", "openvino"}
+    assert "--model" in done.stdout
+    assert "Commands:" in done.stdout
+    assert min(seconds) < 2.0  # 0.4 on a quiet machine; the imports above are what keeps it so
+
+
+def test_a_lost_terminal_width_does_not_matter(tmp_path: Path) -> None:
+    done = vidsr("models", environment={"COLUMNS": "20"})
+    assert done.returncode == 0
+    assert "realesr-animevideov3" in done.stdout

@@ -1,0 +1,104 @@
+"""Each mistake a newcomer makes: one line, a hint, the right exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import ffmpeg
+from vidsr.cli.main import run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "notes.txt").write_text("not a video\n" * 100)
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    (tmp_path / "half.mp4").write_bytes(b"\0\0\0\x20ftypisom" + b"\0" * 500)
+    (tmp_path / "there.mkv").write_bytes(b"something precious")
+    (tmp_path / "folder.mkv").mkdir()
+    (tmp_path / "clip.mkv").write_bytes(SAMPLE.read_bytes())
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", "sine=duration=0.2", tmp_path / "tone.wav")
+    return tmp_path
+
+
+CASES = [
+    pytest.param("missing.mkv out.mkv", 1, r"missing\.mkv.*", id="missing input"),
+    pytest.param("folder.mkv out.mkv", 1, r"folder\.mkv.*(folder|directory)", id="a folder"),
+    pytest.param("notes.txt out.mkv", 1, r"notes\.txt.*", id="a text file"),
+    pytest.param("empty.mkv out.mkv", 1, r"empty\.mkv.*", id="an empty file"),
+    pytest.param("half.mp4 out.mkv", 1, r"half\.mp4.*", id="a cut mp4"),
+    pytest.param("tone.wav out.mkv", 1, r"tone\.wav.*no video", id="audio only"),
+    pytest.param("clip.mkv there.mkv", 1, r"there\.mkv.*exists", id="output exists"),
+    pytest.param("clip.mkv clip.mkv --overwrite", 2, r".*(same|itself|input).*", id="output is input"),
+    pytest.param(
+        "clip.mkv ./folder.mkv/../clip.mkv -y", 2, r".*(same|itself|input).*", id="output is input 2"
+    ),
+    pytest.param("clip.mkv nowhere/out.mkv", 1, r".*nowhere.*", id="no such folder"),
+    pytest.param("clip.mkv out.xyz", 2, r".*\.xyz.*", id="unknown container"),
+    pytest.param("clip.mkv out", 2, r".*suffix.*", id="no suffix"),
+    pytest.param("clip.mkv out.mkv -m realesr-animevideo3", 2, r"unknown model .*", id="unknown model"),
+    pytest.param("clip.mkv out.mkv --encoder libx246", 2, r"unknown encoder .*", id="unknown encoder"),
+    pytest.param("clip.mkv out.mkv --width 1281", 1, r".*1281.*", id="an odd size in 4:2:0"),
+    pytest.param("clip.mkv out.mkv --width 99998", 1, r".*99998.*", id="a size no encoder takes"),
+    pytest.param("clip.mkv out.mkv -x crff=3", 2, r".*crff.*", id="unknown encoder option"),
+    pytest.param("clip.mkv out.mkv --crf 99", 2, r".*99.*", id="quality out of range"),
+    pytest.param("clip.mkv out.mkv --pix-fmt yuv999", 2, r".*yuv999.*", id="unknown pixel format"),
+    pytest.param("clip.mkv out.mkv --device cuda:77", 1, r".*(CUDA|cuda:77).*", id="no such device"),
+    pytest.param("clip.mkv out.mkv --device gpu", 2, r".*'gpu'.*", id="no device at all"),
+    pytest.param("clip.mkv out.mkv --frames 5:5", 2, r".*5:5.*", id="no frame in the range"),
+    pytest.param("clip.mkv out.mkv --frames 500:", 2, r".*500.*72 frames", id="behind the end"),
+    pytest.param("clip.mkv out.mkv --start 1:00", 2, r".*range.*", id="time behind the end"),
+    pytest.param("clip.mkv out.mkv --start 5 --end 2", 2, r".*--start 5.*", id="end before start"),
+    pytest.param("clip.mkv out.mkv --scale 2 --height 500", 2, r".*--scale.*", id="two sizes"),
+    pytest.param("clip.mkv out.mkv --scale two", 2, r".*'two'.*", id="no factor"),
+    pytest.param("clip.mkv out.mkv --weights none.pth", 1, r".*none\.pth.*", id="missing weights"),
+    pytest.param("clip.mkv out.mkv --weights notes.txt", 1, r".*notes\.txt.*", id="not weights"),
+    pytest.param("clip.mkv out.mkv --fast", 2, r".*--fast.*", id="unknown option"),
+    pytest.param("clip.mkv", 2, r".*OUTPUT.*", id="one argument"),
+    pytest.param("modles", 2, r".*OUTPUT.*", id="mistyped command"),
+    pytest.param("info missing.mkv", 1, r"missing\.mkv.*", id="info of nothing"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "message"), CASES)
+def test_a_mistake_gives_one_line_and_a_hint(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    exit_code = run([*line.split(), *(["--progress", "none"] if " " in line and "info" not in line else [])])
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 2, err
+    assert re.fullmatch(rf"Error: .*{message}", lines[0]), lines[0]
+    assert not lines[0].endswith(".")
+    assert lines[1].startswith("Hint: ")
+    assert len(lines[1]) > len("Hint: ") + 5
+    assert exit_code == code
+    assert sorted(folder.rglob("*")) == before
+    assert (folder / "there.mkv").read_bytes() == b"something precious"
+
+
+def test_the_nearest_model_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    run([str(SAMPLE), "out.mkv", "-m", "realesr-animevideo3"])
+    assert "did you mean realesr-animevideov3?" in capsys.readouterr().err
+
+
+def test_a_bug_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("vidsr.cli.models.list_presets", broken)
+    assert run(["models"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Error: unexpected ZeroDivisionError: oops"
+    assert "VIDSR_TRACEBACK=1" in lines[1]
