@@ -138,6 +138,7 @@ class Job:
     backend: BackendName = "auto"
     precision: Precision = "auto"
     batch: int | None = None
+    tile: int | None = None
     audio: str = "all"
     subtitles: str = "all"
     strict: bool = False

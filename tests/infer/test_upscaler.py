@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vidsr.errors import DeviceMemoryError, FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
-from vidsr.infer.upscaler import Picture, Upscaler, pad_to_multiple
+from vidsr.infer.upscaler import GROW_AFTER_BATCHES, Picture, Upscaler, pad_to_multiple
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
 
@@ -20,10 +20,10 @@ BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
 class NearestBackend:
     """Repeats pixels: an enlargement whose result is known without a network.
 
-    It fails, as a full device does, for batches of more than `room` frames.
+    It fails, as a full device does, for batches of more than `room` frames or `pixels` input pixels.
     """
 
-    def __init__(self, scale: int = 2, *, multiple: int = 1, room: int = 99) -> None:
+    def __init__(self, scale: int = 2, *, multiple: int = 1, room: int = 99, pixels: int = 10**9) -> None:
         self.device = torch.device("cpu")
         self.dtype = torch.float32
         self.scale = scale
@@ -31,13 +31,14 @@ class NearestBackend:
         self.input_multiple = multiple
         self.words = "nearest"
         self.room = room
+        self.pixels = pixels
         self.batches: list[tuple[int, ...]] = []
 
     def __call__(self, batch: Tensor) -> Tensor:
         self.batches.append(tuple(batch.shape))
         assert batch.shape[2] % self.input_multiple == 0
         assert batch.shape[3] % self.input_multiple == 0
-        if batch.shape[0] > self.room:
+        if batch.shape[0] > self.room or batch.shape[2] * batch.shape[3] > self.pixels:
             raise DeviceMemoryError("full")
         return F.interpolate(batch, scale_factor=float(self.scale), mode="nearest")
 
@@ -86,9 +87,46 @@ def test_out_of_memory_halves_the_batch_and_computes_the_same_frames_again(room:
     assert upscaler.batch_size in {1, 2, 4}
 
 
-def test_one_frame_that_does_not_fit_is_an_error_and_not_a_loop() -> None:
+def test_a_halved_batch_grows_back_when_memory_returns() -> None:
+    backend = NearestBackend(room=2)
+    upscaler = make(backend, 8)
+    upscaler.submit([gray_frame(i) for i in range(8)])
+    assert upscaler.batch_size == 2
+    backend.room = 99
+    for _ in range(2 * GROW_AFTER_BATCHES):
+        upscaler.submit([gray_frame(0)])
+    assert upscaler.batch_size == 8
+
+
+def test_a_frame_that_does_not_fit_is_computed_in_tiles() -> None:
+    backend = NearestBackend(pixels=50 * 50)
+    upscaler = make(backend, 1, width=100, height=90)
+    ramp = np.add.outer(np.arange(90), np.arange(100)).astype(np.uint8) // 2 + 40
+    plain = gray_frame(0, width=100, height=90)
+    frame = plain.with_planes((ramp, *plain.planes[1:]), plain.format, plain.color)
+    result = upscaler.submit([frame]).result()[0]
+    assert np.array_equal(result.planes[0], ramp.repeat(2, 0).repeat(2, 1))
+    assert len(backend.batches) > 3
+    backend.batches.clear()
+    upscaler.submit([frame])  # it remembers
+    assert all(height * width <= 50 * 50 for _, _, height, width in backend.batches)
+
+
+def test_tiles_asked_for_are_used_and_change_nothing() -> None:
+    whole, tiled = NearestBackend(), NearestBackend()
+    frame = gray_frame(0, 77, width=64, height=48)
+    source, target = picture(64, 48), picture(128, 96)
+    expected = Upscaler(whole, source, target, batch_size=1).submit([frame]).result()[0]
+    got = Upscaler(tiled, source, target, batch_size=1, tile=32).submit([frame]).result()[0]
+    assert [shape[2:] for shape in whole.batches] == [(48, 64)]
+    assert {shape[2:] for shape in tiled.batches} == {(32, 32)}
+    for ours, theirs in zip(got.planes, expected.planes, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_one_frame_that_does_not_fit_in_tiles_is_an_error_and_not_a_loop() -> None:
     upscaler = make(NearestBackend(room=0), 4)
-    with pytest.raises(DeviceMemoryError):
+    with pytest.raises(DeviceMemoryError, match="too little memory for one frame of 12x10 yuv420p"):
         upscaler.submit([gray_frame(i) for i in range(4)])
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from vidsr.media.probe import SourceInfo, StreamInfo
 
 
 @click.command(short_help="Show what is in a video file.")
@@ -19,5 +25,71 @@ def info(source: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
-    for line in found.describe():
+    for line in describe(found):
         click.echo(line)
+
+
+def describe(info: SourceInfo) -> Iterator[str]:
+    """Lines for people."""
+    length = "" if info.duration is None else f", {_clock(info.duration)}"
+    yield f"{info.path} ({info.format_name}{length})"
+    yield f"  Picture     {_picture(info)}"
+    yield f"  Frames      {_frames(info)}"
+    yield f"  Colour      {_color(info)}"
+    if info.hdr is not None:
+        yield "  HDR         mastering display or content light metadata"
+    for stream in info.streams:
+        if stream.index != info.video_index:
+            yield f"  {_stream(stream)}"
+    for chapter in info.chapters:
+        yield f"  Chapter     {_clock(chapter.start)} {chapter.title or ''}".rstrip()
+
+
+def _picture(info: SourceInfo) -> str:
+    words = [f"{info.width}x{info.height}", info.pixel_format, info.codec]
+    if info.sample_aspect_ratio not in {None, Fraction(1)}:
+        words.append(f"sample aspect ratio {info.sample_aspect_ratio}")
+    if info.rotation:
+        words.append(f"rotated by {info.rotation} degrees")
+    if info.interlaced_frames or info.field_order not in {"unknown", "progressive"}:
+        words.append("interlaced")
+    return ", ".join(words)
+
+
+def _frames(info: SourceInfo) -> str:
+    count = "unknown number" if info.frame_count_estimate is None else str(info.frame_count_estimate)
+    origin = "" if info.frame_count_origin == "header" else " (estimated)"
+    rate = "" if info.average_rate is None else f", {float(info.average_rate):.3f} a second on average"
+    return f"{count}{origin}{rate}, time base {info.time_base}"
+
+
+def _color(info: SourceInfo) -> str:
+    color = info.color
+    if color.matrix.name == "UNSPECIFIED":
+        assumed = "BT.601" if info.height < 720 else "BT.709"
+        matrix = f"untagged, taken as {assumed}"
+    else:
+        matrix = color.matrix.name.lower()
+    words = [matrix]
+    if color.range.name != "UNSPECIFIED":
+        words.append(f"{color.range.name.lower()} range")
+    if color.chroma_location.name != "UNSPECIFIED":
+        words.append(f"chroma {color.chroma_location.name.lower()}")
+    return ", ".join(words)
+
+
+def _stream(stream: StreamInfo) -> str:
+    words = [stream.codec or "unknown coding"]
+    if stream.sample_rate:
+        words.append(f"{stream.sample_rate} Hz")
+    if stream.channels:
+        words.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
+    words += [word for word in (stream.language, stream.title) if word]
+    words += [name.lower().replace("_", " ") for name in stream.dispositions]
+    return f"{stream.type.capitalize():<11} {', '.join(words)}"
+
+
+def _clock(seconds: Fraction) -> str:
+    whole, rest = divmod(float(seconds), 60)
+    hours, minutes = divmod(int(whole), 60)
+    return f"{hours}:{minutes:02d}:{rest:06.3f}"

@@ -78,6 +78,7 @@ run_option = option_group("Running")
 @run_option(
     "--batch", metavar="N", type=click.IntRange(1, 256), help="Frames at once; default: by device and model."
 )
+@run_option("--tile", metavar="N", type=click.IntRange(32), help="Compute in windows of N input pixels.")
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
 @run_option(
     "--progress",
@@ -124,6 +125,7 @@ def _job(
     backend: BackendName,
     precision: Precision,
     batch: int | None,
+    tile: int | None,
     overwrite: bool,
     progress: ProgressStyle,
 ) -> Job:
@@ -145,6 +147,7 @@ def _job(
         backend=backend,
         precision=precision,
         batch=batch,
+        tile=tile,
         audio="none" if no_audio else audio,
         subtitles=subs,
         strict=strict,

@@ -82,7 +82,7 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
     source = _source_picture(info)
     settings, target = _plan_output(job, preset, source, backend.scale)
     batch = job.batch or (preset.batch if preset and device.type == "cuda" else 1)
-    upscaler = Upscaler(backend, source, target, batch_size=batch)
+    upscaler = Upscaler(backend, source, target, batch_size=batch, tile=job.tile)
 
     with Writer(
         job.output,

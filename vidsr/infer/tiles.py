@@ -14,6 +14,9 @@ from torch import Tensor
 
 from vidsr.backends.base import Backend
 
+LEAST_KEPT = 16
+"""A window keeps at least so many pixels of its side, however small a tile was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -71,7 +74,7 @@ def plan_tiles(height: int, width: int, window: tuple[int, int], halo: int, mult
 def smallest_window(halo: int, multiple: int) -> int:
     """The shortest window worth computing: it keeps at least half of its side.
 
-    With less the halos are computed more than four times over.
+    With less, pixels are computed more than four times over.
     """
     return max(4 * (halo + -halo % multiple), 32)
 
@@ -88,12 +91,10 @@ class TiledBackend:
         self.scale = backend.scale
         self.halo = backend.halo
         self.input_multiple = backend.input_multiple
-        self.window = max(window, 2 * (backend.halo + -backend.halo % backend.input_multiple) + self._least())
+        halo = backend.halo + -backend.halo % backend.input_multiple
+        self.window = max(window, 2 * halo + LEAST_KEPT)
         self.words = f"{backend.words}, tiles of {self.window}"
         self._backend = backend
-
-    def _least(self) -> int:
-        return max(self.input_multiple, 16)
 
     def __call__(self, batch: Tensor) -> Tensor:
         count, channels, height, width = batch.shape

@@ -17,6 +17,7 @@ from vidsr.backends.base import Backend
 from vidsr.errors import DeviceMemoryError, FrameSizeError
 from vidsr.frames import Color, Frame, PixelFormat
 from vidsr.infer.resize import resize
+from vidsr.infer.tiles import TiledBackend, smallest_window
 from vidsr.infer.transfer import Download, Transfer, open_transfer
 from vidsr.media.color import planes_to_rgb, rgb_to_planes
 
@@ -69,21 +70,38 @@ class PendingFrames:
         ]
 
 
+GROW_AFTER_BATCHES = 50
+"""After so many batches without trouble a batch that was halved is doubled again: what filled the
+device (another program, often) may have gone."""
+
+
 class Upscaler:
     """A backend wrapped so that frames of `source` become frames of `target`.
 
-    batch_size: frames handed to the backend at once. It is halved, down to 1, each time the device
-    runs out of memory, and the same frames are computed again.
+    batch_size: frames handed to the backend at once. When the device runs out of memory it is halved;
+    when not even one frame fits, pictures are computed in tiles. The same frames are computed again
+    each time, and the batch grows back later.
     """
 
     def __init__(
-        self, backend: Backend, source: Picture, target: Picture, *, batch_size: int, dither: bool = True
+        self,
+        backend: Backend,
+        source: Picture,
+        target: Picture,
+        *,
+        batch_size: int,
+        tile: int | None = None,
+        dither: bool = True,
     ) -> None:
+        """tile: side of the windows in input pixels to compute in; None = whole pictures, if they fit."""
         self.batch_size = batch_size
         # One batch computing while the one before it is downloaded and handed on. A CPU computes in
         # submit() itself, so that nothing would be gained by holding frames back.
         self.in_flight = 1 if backend.device.type == "cuda" else 0
-        self._backend = backend
+        self._most_at_once = batch_size
+        self._good_batches = 0
+        self._whole = backend
+        self._backend: Backend = backend if tile is None else TiledBackend(backend, tile)
         self._source = source
         self._target = target
         self._dither = dither
@@ -93,7 +111,7 @@ class Upscaler:
         """Start computing frames of the source picture.
 
         Raises FrameSizeError for a frame of another size or layout, DeviceMemoryError when not even
-        one frame fits.
+        a small tile of one frame fits.
         """
         for frame in frames:
             if (frame.width, frame.height, frame.format) != (
@@ -105,7 +123,12 @@ class Upscaler:
                     f"frame {frame.index} ({float(frame.time):.3f} s) is {frame.width}x{frame.height} "
                     f"{frame.format.name}; the stream began as {self._source}"
                 )
-        return PendingFrames(self._compute(frames), self._target)
+        parts = self._compute(frames)
+        self._good_batches += 1
+        if self._good_batches >= GROW_AFTER_BATCHES and self.batch_size < self._most_at_once:
+            self.batch_size = min(2 * self.batch_size, self._most_at_once)
+            self._good_batches = 0
+        return PendingFrames(parts, self._target)
 
     @torch.inference_mode()
     def _compute(self, frames: Sequence[Frame]) -> list[tuple[Batch, Download]]:
@@ -114,19 +137,29 @@ class Upscaler:
             planes = self._from_pixels(self.upscale(batch))
             return [(batch, self._transfer.download(planes))]
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
+            self._good_batches = 0
             if len(frames) == 1:
-                if isinstance(error, DeviceMemoryError):
-                    raise
-                raise DeviceMemoryError(
-                    f"the device has too little memory for one frame of {self._source}",
-                    "close other programs that use the device, or pass --device cpu",
-                ) from error
-            half = len(frames) // 2
+                self._use_smaller_tiles(error)
         # Outside the except block: the exception's traceback holds the tensors that did not fit.
-        self.batch_size = min(self.batch_size, max(half, 1))
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if len(frames) == 1:
+            return self._compute(frames)
+        half = len(frames) // 2
+        self.batch_size = min(self.batch_size, half)
         return self._compute(frames[:half]) + self._compute(frames[half:])
+
+    def _use_smaller_tiles(self, error: DeviceMemoryError | torch.OutOfMemoryError) -> None:
+        """Halve the window; raise DeviceMemoryError where a smaller one would only waste work."""
+        present = self._backend.window if isinstance(self._backend, TiledBackend) else None
+        window = (present or max(self._source.width, self._source.height)) // 2
+        if window < smallest_window(self._whole.halo, self._whole.input_multiple):
+            raise DeviceMemoryError(
+                f"the device has too little memory for one frame of {self._source}"
+                + (f", even in tiles of {present}" if present else ""),
+                "close other programs that use the device, or pass --device cpu",
+            ) from error
+        self._backend = TiledBackend(self._whole, window)
 
     def upscale(self, batch: Batch) -> Tensor:
         """(N, 3, H, W) -> (N, 3, target height, target width), not clamped."""
