@@ -1,17 +1,11 @@
 """Which network an ncnn graph computes, proven by its wiring, and its tensors under official names.
 
-The graph is first rewritten into values (what each blob is a function of), in which the different
-spellings of exporters and optimisers become one: a Split is its input, a fused activation is an
-activation, `Eltwise` with coefficients and `BinaryOp` after a multiplication are both a weighted
-sum. Then the values are followed backwards from the output. Whatever differs from the architecture
-is named with its layer. It knows graphs, never bytes.
+The graph's values (`ncnn_values`) are followed backwards from the output, and whatever differs from
+the architecture is named with its layer. It knows wiring, never bytes or spellings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -23,72 +17,22 @@ from vidsr.models.architecture import Architecture
 from vidsr.models.compact import LEAKY_SLOPE
 from vidsr.models.rrdb import RESIDUAL_SCALE, SLOPE
 from vidsr.weights.checkpoint import Checkpoint
-from vidsr.weights.ncnn import Floats, Layer, read_graph
+from vidsr.weights.ncnn import Layer, read_graph
+from vidsr.weights.ncnn_values import (
+    Activated,
+    Concatenated,
+    Convolution,
+    Resized,
+    Shuffled,
+    Source,
+    Sum,
+    Value,
+    evaluate,
+)
 
 SLOPE_TOLERANCE = 1e-6  # constants are printed with 7 digits ("2.000000e-01")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """The picture."""
-
-    layer: Layer
-    channels: int = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Convolution:
-    layer: Layer
-    of: Value
-    channels: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Activated:
-    """slope: of negative values, one a channel ("prelu") or one for all; 0 is a ReLU."""
-
-    layer: Layer
-    of: Value
-    channels: int
-    slope: float | Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Concatenated:
-    layer: Layer
-    of: tuple[Value, ...]
-    channels: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sum:
-    """Weighted sum of values of one shape."""
-
-    layer: Layer
-    of: tuple[tuple[float, Value], ...]
-    channels: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resized:
-    layer: Layer
-    of: Value
-    channels: int
-    mode: str  # "nearest", "bilinear", "bicubic"
-    factor: Fraction
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shuffled:
-    """Pixel shuffle; factor 1/n is an unshuffle by n."""
-
-    layer: Layer
-    of: Value
-    channels: int
-    factor: Fraction
-
-
-Value = Source | Convolution | Activated | Concatenated | Sum | Resized | Shuffled
 V = TypeVar("V", Convolution, Activated, Concatenated, Sum, Resized, Shuffled)
 
 
@@ -110,7 +54,7 @@ def read_ncnn(param: Path, binary: Path) -> Checkpoint:
 
 def recognise(layers: list[Layer]) -> Checkpoint:
     """The network that the layers compute. Raises ArchitectureError naming the first layer that differs."""
-    output, values = _evaluate(layers)
+    output, values = evaluate(layers)
     matcher = _Matcher()
     last, requested = output, None
     if isinstance(last, Resized) and not _is_enlargement_of_source(last):
@@ -125,195 +69,6 @@ def recognise(layers: list[Layer]) -> Checkpoint:
         return checkpoint
     scale = checkpoint.architecture.scale * requested
     return Checkpoint(checkpoint.architecture, checkpoint.state, scale, checkpoint.notes)
-
-
-# --- from layers to values ---
-
-
-def _evaluate(layers: list[Layer]) -> tuple[Value, list[Value]]:
-    """(the output, every value). Raises where a layer is unknown, a blob missing or the output not one."""
-    blobs: dict[str, Value] = {}
-    values: list[Value] = []
-    unread: dict[str, Layer] = {}
-    for layer in layers:
-        try:
-            inputs = [blobs[name] for name in layer.inputs]
-        except KeyError as missing:
-            raise WeightsFormatError(
-                f"{layer} reads the blob {missing}, which no layer before it makes"
-            ) from None
-        for name in layer.inputs:
-            unread.pop(name, None)
-        build = _BUILDERS.get(layer.type)
-        if build is None:
-            raise ArchitectureError(
-                f"{layer}: neither SRVGGNetCompact nor RRDBNet has a layer of this type",
-                "models of other families are run as .onnx files",
-            )
-        value = build(layer, inputs)
-        if all(value is not known for known in inputs):
-            values.append(value)
-        for name in layer.outputs:
-            if name in blobs:
-                raise WeightsFormatError(f"{layer} makes the blob {name!r} a second time")
-            blobs[name] = value
-            unread[name] = layer
-    if len(unread) != 1:
-        names = ", ".join(sorted(unread)) or "none"
-        raise ArchitectureError(f"the graph has {len(unread)} outputs ({names}), not one")
-    if sum(isinstance(value, Source) for value in values) != 1:
-        raise ArchitectureError("the graph does not have exactly one input")
-    return blobs[next(iter(unread))], values
-
-
-def _arity(layer: Layer, inputs: list[Value], wanted: int) -> Value:
-    if len(inputs) != wanted or not layer.outputs or (layer.type != "Split" and len(layer.outputs) != 1):
-        raise WeightsFormatError(f"{layer} has {len(inputs)} inputs and {len(layer.outputs)} outputs")
-    return inputs[0]
-
-
-def _source(layer: Layer, inputs: list[Value]) -> Value:
-    if inputs or len(layer.outputs) != 1:
-        raise WeightsFormatError(f"{layer} is no input")
-    return Source(layer)
-
-
-def _alias(layer: Layer, inputs: list[Value]) -> Value:
-    return _arity(layer, inputs, 1)
-
-
-def _convolution(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    kernel = (layer.integer(11, layer.integer(1, 0)), layer.integer(1, 0))
-    pad = layer.integer(4, 0)
-    pads = {layer.integer(key, pad) for key in (14, 15, 16)} | {pad}
-    dilation_stride = {layer.integer(2, 1), layer.integer(12, 1), layer.integer(3, 1), layer.integer(13, 1)}
-    # -233 and -234 are ncnn's "same" paddings: 1 on every side for a 3x3 kernel at stride 1
-    if kernel != (3, 3) or pads not in ({1}, {-233}, {-234}) or dilation_stride != {1}:
-        raise ArchitectureError(f"{layer} is not a 3x3 convolution with stride 1 and padding 1")
-    if layer.number(18, 0.0) != 0.0 or layer.integer(19, 0) or "bias" not in layer.tensors:
-        raise ArchitectureError(
-            f"{layer} pads with other than zeros, or has no bias or no weights of its own"
-        )
-    channels = layer.tensors["weight"].shape[1]
-    if channels != of.channels:
-        raise ArchitectureError(f"{layer} takes {channels} channels, {of.layer} gives {of.channels}")
-    made = Convolution(layer, of, layer.integer(0, 0))
-    match layer.integer(9, 0):
-        case 0:
-            return made
-        case 1:
-            return Activated(layer, made, made.channels, 0.0)
-        case 2:
-            slope = (*layer.array(10), 0.0)[0]
-            return Activated(layer, made, made.channels, slope)
-        case other:
-            raise ArchitectureError(f"{layer} has the fused activation {other}, not a (leaky) ReLU")
-
-
-def _relu(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    return Activated(layer, of, of.channels, layer.number(0, 0.0))
-
-
-def _prelu(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    slope = layer.tensors["slope"]
-    if slope.size == 1:  # one slope for all channels
-        slope = np.repeat(slope, of.channels)
-    if slope.size != of.channels:
-        raise ArchitectureError(f"{layer} has {slope.size} slopes, {of.layer} gives {of.channels} channels")
-    return Activated(layer, of, of.channels, slope)
-
-
-def _concat(layer: Layer, inputs: list[Value]) -> Value:
-    _arity(layer, inputs, max(1, len(inputs)))
-    if layer.integer(0, 0) != 0:
-        raise ArchitectureError(f"{layer} does not join along the channels")
-    return Concatenated(layer, tuple(inputs), sum(value.channels for value in inputs))
-
-
-def _eltwise(layer: Layer, inputs: list[Value]) -> Value:
-    _arity(layer, inputs, max(1, len(inputs)))
-    coefficients = layer.array(1) or (1.0,) * len(inputs)
-    if layer.integer(0, 0) != 1 or len(coefficients) != len(inputs):
-        raise ArchitectureError(f"{layer} is not a sum with one coefficient an input")
-    return _sum(layer, list(zip(coefficients, inputs, strict=True)))
-
-
-def _binary(layer: Layer, inputs: list[Value]) -> Value:
-    operation = layer.integer(0, 0)
-    if layer.integer(1, 0):
-        of = _arity(layer, inputs, 1)
-        factor = layer.number(2, 0.0)
-        if operation != 2:
-            raise ArchitectureError(f"{layer} is not a sum, nor a multiplication with a number")
-        return _sum(layer, [(factor, of)])
-    _arity(layer, inputs, 2)
-    if operation != 0:
-        raise ArchitectureError(f"{layer} is not a sum, nor a multiplication with a number")
-    return _sum(layer, [(1.0, value) for value in inputs])
-
-
-def _sum(layer: Layer, terms: list[tuple[float, Value]]) -> Sum:
-    flat: list[tuple[float, Value]] = []
-    for outer, value in terms:
-        if isinstance(value, Sum) and len(value.of) == 1:  # a scaled value: its factor joins the sum's
-            inner, scaled = value.of[0]
-            flat.append((outer * inner, scaled))
-        else:
-            flat.append((outer, value))
-    channels = {value.channels for _, value in flat}
-    if len(channels) != 1:
-        raise ArchitectureError(f"{layer} adds values of {sorted(channels)} channels")
-    return Sum(layer, tuple(flat), channels.pop())
-
-
-def _interp(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    modes = {1: "nearest", 2: "bilinear", 3: "bicubic"}
-    mode = modes.get(layer.integer(0, 0))
-    height, width = layer.number(1, 1.0), layer.number(2, 1.0)
-    fixed = layer.integer(3, 0) or layer.integer(4, 0)
-    if mode is None or fixed or height != width or not 0 < height <= 64:
-        raise ArchitectureError(f"{layer} does not resize both axes by one factor")
-    factor = Fraction(height).limit_denominator(64)
-    return of if factor == 1 else Resized(layer, of, of.channels, mode, factor)
-
-
-def _pixel_shuffle(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    factor = layer.integer(0, 1)
-    if factor < 1 or of.channels % factor**2 or layer.integer(1, 0) != 0:
-        raise ArchitectureError(f"{layer} cannot shuffle {of.channels} channels by {factor}")
-    return of if factor == 1 else Shuffled(layer, of, of.channels // factor**2, Fraction(factor))
-
-
-def _reorg(layer: Layer, inputs: list[Value]) -> Value:
-    of = _arity(layer, inputs, 1)
-    factor = layer.integer(0, 1)
-    if factor < 1 or layer.integer(1, 0) != 0:
-        raise ArchitectureError(f"{layer} is not a pixel unshuffle")
-    return of if factor == 1 else Shuffled(layer, of, of.channels * factor**2, Fraction(1, factor))
-
-
-_BUILDERS: dict[str, Callable[[Layer, list[Value]], Value]] = {
-    "Input": _source,
-    "Split": _alias,
-    "Noop": _alias,
-    "Convolution": _convolution,
-    "ReLU": _relu,
-    "PReLU": _prelu,
-    "Concat": _concat,
-    "Eltwise": _eltwise,
-    "BinaryOp": _binary,
-    "Interp": _interp,
-    "PixelShuffle": _pixel_shuffle,
-    "Reorg": _reorg,
-}
-
-
-# --- from values to an architecture ---
 
 
 def _is_enlargement_of_source(value: Resized) -> bool:
@@ -385,6 +140,8 @@ class _Matcher:
         convolutions, activations = [last], []
         while not isinstance(convolutions[-1].of, Source):
             activated = self._is(convolutions[-1].of, Activated, "an activation between two convolutions")
+            if isinstance(activated.of, Source):
+                _differs(activated, "an activation after a convolution")
             activations.append(activated)
             convolutions.append(self._is(activated.of, Convolution, "a convolution before an activation"))
         self.see(convolutions[-1].of)
