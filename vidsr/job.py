@@ -85,7 +85,7 @@ class SizeRequest:
     height: int | None = None
 
     def resolve(
-        self, source_width: int, source_height: int, native_scale: int, multiple: tuple[int, int]
+        self, source_width: int, source_height: int, native_scale: int | Fraction, multiple: tuple[int, int]
     ) -> tuple[int, int]:
         """(width, height) of the output.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
@@ -80,7 +81,7 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
     )
 
     source = _source_picture(info)
-    settings, target = _plan_output(job, preset, source, backend.scale)
+    settings, target = _plan_output(job, preset, source, loaded.requested_scale or Fraction(backend.scale))
     batch = job.batch or (preset.batch if preset and device.type == "cuda" else 1)
     upscaler = Upscaler(backend, source, target, batch_size=batch, tile=job.tile)
 
@@ -98,7 +99,7 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
         overwrite=job.overwrite,
     ) as writer:
         show(_started(job, info, segment, loaded, backend, source, target, settings, preset))
-        for text in writer.notes:
+        for text in (*loaded.notes, *writer.notes):
             show(Note(text))
         begun = time.perf_counter()
         frames = SegmentSource(info, segment, stop)
@@ -150,7 +151,7 @@ def _source_picture(info: SourceInfo) -> Picture:
 
 
 def _plan_output(
-    job: Job, preset: Preset | None, source: Picture, native_scale: int
+    job: Job, preset: Preset | None, source: Picture, native_scale: Fraction
 ) -> tuple[EncoderSettings, Picture]:
     defaults = preset.encoder if preset else EncoderDefaults()
     name = job.encoder.name or defaults.name
