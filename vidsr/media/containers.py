@@ -6,29 +6,50 @@ narrowed to what FFmpeg's muxers write. It knows names only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from vidsr.errors import UnknownNameError
 
 _MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "vvc"})
-_MP4_AUDIO = frozenset(
-    {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts", "vorbis", "truehd"}
+_MOV_VIDEO = frozenset(
+    {
+        "h264",
+        "hevc",
+        "mpeg4",
+        "mpeg2video",
+        "mpeg1video",
+        "prores",
+        "dnxhd",
+        "mjpeg",
+        "png",
+        "qtrle",
+        "utvideo",
+    }
 )
-_MOV_VIDEO = _MP4_VIDEO - {"av1", "vp9", "vvc"} | {
-    "prores",
-    "dnxhd",
-    "mjpeg",
-    "png",
-    "qtrle",
-    "utvideo",
-    "dvvideo",
-}
+_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts"})
 _MOV_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac"})
 _WEBM_AUDIO = frozenset({"opus", "vorbis"})
-TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer",
-                            "subviewer1", "sami", "realtext", "mpl2", "jacosub", "stl", "pjs", "vplayer"})  # fmt: skip
+_MATROSKA_SUBTITLES = frozenset(
+    {"subrip", "srt", "ass", "ssa", "webvtt", "text", "arib_caption"}
+    | {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "hdmv_text_subtitle"}
+)
+TEXT_SUBTITLES = frozenset(
+    {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "microdvd", "subviewer", "subviewer1"}
+    | {"sami", "realtext", "mpl2", "jacosub", "stl", "pjs", "vplayer"}
+)
+"""Codings that FFmpeg decodes to lines of text."""
+
+COVER_TYPES = {
+    "png": ("png", "image/png"),
+    "mjpeg": ("jpg", "image/jpeg"),
+    "bmp": ("bmp", "image/bmp"),
+    "gif": ("gif", "image/gif"),
+    "webp": ("webp", "image/webp"),
+    "tiff": ("tif", "image/tiff"),
+}
+"""Codec of a cover picture -> (file suffix, MIME type) as an attachment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,8 @@ class OutputFormat:
 
     label: its name in sentences. video, audio, subtitles: codecs that can be copied; None = all.
     text_subtitles_as: what other text subtitles are converted to, None = they cannot be held.
+    audio_as: the encoder for other sound. attachments: whether it holds files (fonts).
+    holds_negative: whether sound may begin before 0. options: of the muxer.
     """
 
     muxer: str
@@ -45,13 +68,13 @@ class OutputFormat:
     audio: frozenset[str] | None
     subtitles: frozenset[str] | None
     text_subtitles_as: str | None
-    audio_as: str
-    attachments: bool
-    cover_art: bool
-    chapters: bool = True
+    audio_as: str = "aac"
+    attachments: bool = False
+    holds_negative: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_path(cls, path: Path) -> Self:
+    def of_path(cls, path: Path) -> OutputFormat:
         """Chosen by the file's suffix.
 
         Raises UnknownNameError for a suffix that is not in the list.
@@ -62,7 +85,7 @@ class OutputFormat:
         return cls.named(_SUFFIXES[suffix])
 
     @classmethod
-    def named(cls, muxer: str) -> Self:
+    def named(cls, muxer: str) -> OutputFormat:
         """Chosen by FFmpeg's name of the muxer, or by a suffix.
 
         Raises UnknownNameError.
@@ -70,7 +93,7 @@ class OutputFormat:
         muxer = _SUFFIXES.get(muxer.removeprefix("."), muxer)
         for known in _FORMATS:
             if known.muxer == muxer:
-                return known  # type: ignore[return-value]
+                return known
         raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], "the README")
 
     @classmethod
@@ -83,23 +106,68 @@ class OutputFormat:
             return self.muxer == "mp4"
         return self.video is None or codec in self.video
 
-    def holds_audio(self, codec: str) -> bool:
-        return self.audio is None or codec in self.audio or (self.muxer == "mov" and codec.startswith("pcm_"))
+    def holds_audio(self, codec: str | None) -> bool:
+        if self.audio is None:
+            return True
+        return codec is not None and (
+            codec in self.audio or (self.muxer == "mov" and codec.startswith("pcm_"))
+        )
 
     def holds_subtitle(self, codec: str) -> bool:
         return self.subtitles is None or codec in self.subtitles
 
+    def holds_cover(self, codec: str | None) -> bool:
+        if self.attachments:
+            return codec in COVER_TYPES
+        return self.muxer == "mp4" and codec in ("png", "mjpeg", "bmp")
 
-_MATROSKA_SUBTITLES = frozenset(
-    {"subrip", "srt", "ass", "ssa", "webvtt", "text", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle",
-     "hdmv_text_subtitle", "arib_caption"}
-)  # fmt: skip
+
 _FORMATS = (
-    OutputFormat("matroska", "Matroska", None, None, _MATROSKA_SUBTITLES, "subrip", "aac", True, True),
-    OutputFormat("mp4", "MP4", _MP4_VIDEO, _MP4_AUDIO, frozenset({"mov_text"}), "mov_text", "aac", False, True),
-    OutputFormat("mov", "QuickTime", _MOV_VIDEO, _MOV_AUDIO, frozenset({"mov_text"}), "mov_text", "aac", False, False),
-    OutputFormat("webm", "WebM", frozenset({"vp8", "vp9", "av1"}), _WEBM_AUDIO, frozenset({"webvtt"}), "webvtt",
-                 "libopus", False, False),
-    OutputFormat("nut", "NUT", None, None, frozenset(), None, "aac", False, False),
-)  # fmt: skip
+    OutputFormat(
+        muxer="matroska",
+        label="Matroska",
+        video=None,
+        audio=None,
+        subtitles=_MATROSKA_SUBTITLES,
+        text_subtitles_as="subrip",
+        attachments=True,
+        # without it the muxer would shift all streams when sound begins before 0 (AAC's priming samples)
+        options={"avoid_negative_ts": "disabled"},
+    ),
+    OutputFormat(
+        muxer="mp4",
+        label="MP4",
+        video=_MP4_VIDEO,
+        audio=_MP4_AUDIO,
+        subtitles=frozenset({"mov_text"}),
+        text_subtitles_as="mov_text",
+    ),
+    OutputFormat(
+        muxer="mov",
+        label="QuickTime",
+        video=_MOV_VIDEO,
+        audio=_MOV_AUDIO,
+        subtitles=frozenset({"mov_text"}),
+        text_subtitles_as="mov_text",
+    ),
+    OutputFormat(
+        muxer="webm",
+        label="WebM",
+        video=frozenset({"vp8", "vp9", "av1"}),
+        audio=_WEBM_AUDIO,
+        subtitles=frozenset({"webvtt"}),
+        text_subtitles_as="webvtt",
+        audio_as="libopus",
+        options={"avoid_negative_ts": "disabled"},
+    ),
+    OutputFormat(
+        muxer="nut",
+        label="NUT",
+        video=None,
+        audio=None,
+        subtitles=frozenset(),
+        text_subtitles_as=None,
+        holds_negative=False,
+    ),
+)
 _SUFFIXES = {"mkv": "matroska", "mp4": "mp4", "m4v": "mp4", "mov": "mov", "webm": "webm", "nut": "nut"}

@@ -7,10 +7,12 @@ ST 2086, CTA-861.3), nothing about pixels.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
 # AVMasteringDisplayMetadata: primaries[3][2], white_point[2], min, max luminance as AVRational, two ints
@@ -40,11 +42,13 @@ class HdrMetadata:
     def of_frame(cls, frame: VideoFrame) -> HdrMetadata | None:
         """Read from a decoded frame's side data; None where there is none."""
         fields: dict[str, object] = {}
-        for data in frame.side_data:
-            if data.type == Type.MASTERING_DISPLAY_METADATA and len(bytes(data)) >= _MASTERING.size:
-                fields |= _mastering_fields(bytes(data))
-            elif data.type == Type.CONTENT_LIGHT_LEVEL and len(bytes(data)) >= _LIGHT.size:
-                fields["max_cll"], fields["max_fall"] = _LIGHT.unpack_from(bytes(data))
+        side_data = cast("Iterable[SideData]", frame.side_data)  # the stubs call it a mapping of names
+        for data in side_data:
+            raw = bytes(data)
+            if data.type == Type.MASTERING_DISPLAY_METADATA and len(raw) >= _MASTERING.size:
+                fields |= _mastering_fields(raw)
+            elif data.type == Type.CONTENT_LIGHT_LEVEL and len(raw) >= _LIGHT.size:
+                fields["max_cll"], fields["max_fall"] = _LIGHT.unpack_from(raw)
         return cls(**fields) if fields else None  # type: ignore[arg-type]
 
     @property
@@ -59,7 +63,7 @@ class HdrMetadata:
         )
 
     def x26x_mastering_display(self) -> str:
-        """G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min) in units of 0.00002 and 0.0001 cd/m2, as x264 and x265 take it."""
+        """G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min) in 0.00002 and 0.0001 cd/m2, as x264 and x265 take it."""
         points = (("G", self.green), ("B", self.blue), ("R", self.red), ("WP", self.white))
         text = "".join(f"{name}({round(p[0] * 50000)},{round(p[1] * 50000)})" for name, p in points if p)
         return f"{text}L({_units(self.max_luminance)},{_units(self.min_luminance)})"

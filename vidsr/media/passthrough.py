@@ -1,45 +1,41 @@
-"""Everything of the source but its main video: copied packet by packet, cut and shifted with it.
+"""Everything of the source but its main video, carried into the output beside it.
 
 It opens the source a second time with a demuxer of its own, so that neither the decoding nor the
-encoding thread waits for the other and memory stays bounded. What the output's container cannot hold
-is converted or left out, and said in `notes`, before work begins.
+encoding thread waits for the other and memory stays bounded. What happens to each stream is decided in
+`plan`; how its packets change, in `lanes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
-import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Discard, Disposition, Stream
+from av.subtitles.stream import SubtitleStream
 
 from vidsr.errors import StreamRefusedError
-from vidsr.media.containers import OutputFormat
+from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.demux import open_source, reading
+from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
+from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
+from vidsr.media.tags import stream_tags
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
 """How far apart in the file packets of the same moment may lie; FFmpeg's muxers assume the same."""
 
-
-@dataclass(slots=True)
-class _Lane:
-    """One stream on its way from the source to the output."""
-
-    source: Stream
-    target: Stream
-    offset: int
-    time_base: Fraction
+SUBTITLE_LOOKBACK_SECONDS = Fraction(60)
+"""How far before a cut subtitles are looked for that are still shown when it begins."""
 
 
 class Passthrough:
-    """The streams beside the video.
+    """The streams beside the video, on their way.
 
-    audio, subtitles: "all", "none", "first", or a language ("eng").
+    notes: one line for people about each thing that is not kept as it is.
     """
 
     def __init__(
@@ -52,104 +48,130 @@ class Passthrough:
         subtitles: str = "all",
         strict: bool = False,
     ) -> None:
-        self.notes: list[str] = []
+        """Plans, and opens nothing yet.
+
+        Raises StreamRefusedError with `strict` where something would be left out, UsageError for a
+        language that no stream has.
+        """
         self._source, self._output, self._timeline = source, output, timeline
-        self._strict = strict
-        self._kept = _selected(source, "audio", audio) | _selected(source, "subtitle", subtitles)
-        self._lanes: dict[int, _Lane] = {}
+        self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+        self.notes = [p.note for p in self._plans if p.note is not None]
+        dropped = [p.note for p in self._plans if p.fate is Fate.DROP and p.note is not None]
+        if strict and dropped:
+            raise StreamRefusedError("; ".join(dropped), "name the output .mkv, or leave out --strict")
+        self._lanes: dict[int, Lane] = {}
+        self._covers: list[Packet[Stream]] = []
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._held: Packet[Stream] | None = None
+        self._flushed = False
 
-    def add_streams(self, out: OutputContainer) -> None:
-        """Add a stream to the output for each one that is kept.
+    def add_streams(self, out: OutputContainer, *, before_video: bool) -> None:
+        """Add the output streams that lie before the source's video, or those behind it; then `start`."""
+        if self._container is None:
+            self._container = open_source(self._source.path)
+        for decided in self._plans:
+            if (decided.stream.index < self._source.video_index) == before_video:
+                self._add(out, decided, self._container.streams[decided.stream.index])
 
-        Raises StreamRefusedError with `strict` if one cannot be held.
-        """
-        self._container = open_source(self._source.path)
-        for info in self._source.streams:
-            stream = self._container.streams[info.index]
-            stream.discard = Discard.all
-            if info.index == self._source.video_index:
-                continue
-            if info.index in self._kept:
-                self._add(out, info, stream)
-        with reading(self._source.path, "read its other streams"):
-            if self._timeline.start is not None:
-                self._container.seek(int(self._timeline.start * 1_000_000))
-        self._packets = self._container.demux(*[lane.source for lane in self._lanes.values()])
-
-    def _add(self, out: OutputContainer, info: StreamInfo, stream: Stream) -> None:
-        holds = self._output.holds_audio if info.type == "audio" else self._output.holds_subtitle
-        if info.codec is None or not holds(info.codec):
-            self._refuse(info)
+    def _add(self, out: OutputContainer, decided: StreamPlan, stream: Stream) -> None:
+        if decided.fate is Fate.DROP:
             return
-        target = out.add_stream_from_template(stream)
-        target.metadata.update(stream.metadata)
+        if decided.fate is Fate.COVER:
+            self._add_cover(out, decided.stream)
+            return
+        if decided.fate is Fate.ATTACH:
+            target: Stream = out.add_stream_from_template(stream)
+        else:
+            lane = self._lanes[stream.index] = self._lane(out, decided, stream)
+            target = lane.target
+        copied = decided.fate is not Fate.CONVERT
+        target.metadata.update(stream_tags(decided.stream, self._output, copied=copied))
         target.disposition = stream.disposition
-        stream.discard = Discard.default
-        time_base = stream.time_base or Fraction(1, 1000)
-        self._lanes[info.index] = _Lane(stream, target, self._timeline.pts_offset(time_base), time_base)
 
-    def _refuse(self, info: StreamInfo) -> None:
-        line = (
-            f"{info.type} stream {info.index} ({info.codec}) is left out: {self._output.label} cannot hold it"
-        )
-        if self._strict:
-            raise StreamRefusedError(line, "name the output .mkv, which holds everything")
-        self.notes.append(line)
+    def _lane(self, out: OutputContainer, decided: StreamPlan, stream: Stream) -> Lane:
+        if decided.codec is not None and isinstance(stream, AudioStream):
+            return AudioLane(stream, out, decided.codec, self._timeline)
+        if decided.codec is not None and isinstance(stream, SubtitleStream):
+            return SubtitleLane(stream, out, decided.codec, self._timeline)
+        return CopyLane(stream, out, self._timeline)
+
+    def _add_cover(self, out: OutputContainer, info: StreamInfo) -> None:
+        """A picture: an attachment in Matroska, a stream of one packet elsewhere."""
+        with open_source(self._source.path) as container:
+            template = container.streams[info.index]
+            packet = next((p for p in container.demux(template) if p.size), None)
+            if packet is None:
+                return
+            if self._output.attachments:
+                suffix, mime_type = COVER_TYPES[info.codec or ""]
+                tags = dict(info.metadata)
+                name = tags.get("filename", f"cover.{suffix}")
+                out.add_attachment(name, tags.get("mimetype", mime_type), bytes(packet))
+                return
+            target = out.add_stream_from_template(template, opaque=True)
+            target.disposition = Disposition.attached_pic
+            packet.stream = target
+            packet.pts = packet.dts = 0
+            self._covers.append(packet)
+
+    def start(self) -> list[Packet[Stream]]:
+        """Go to the beginning of what is kept; gives the packets to mux at once (cover pictures)."""
+        assert self._container is not None
+        if self._timeline.start is not None:
+            self._seek(self._container, self._timeline.start)
+        for stream in self._container.streams:
+            stream.discard = Discard.default if stream.index in self._lanes else Discard.all
+        if self._lanes:
+            self._packets = self._container.demux(*[lane.source for lane in self._lanes.values()])
+        return self._covers
+
+    def _seek(self, container: InputContainer, start: Fraction) -> None:
+        video = container.streams[self._source.video_index]
+        target = start - SUBTITLE_LOOKBACK_SECONDS
+        if target <= self._source.start_time:
+            return
+        with reading(self._source.path, "seek in its other streams"):
+            container.seek(int(target / self._source.time_base), stream=video)
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
-        """The packets up to a moment of the source (all the rest for None), ready for the muxer."""
+        """The packets up to a moment on the source's clock (all the rest for None), for the muxer."""
         while True:
             packet = self._held or self._next()
             self._held = None
             if packet is None:
-                return
+                break
             lane = self._lanes[packet.stream.index]
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None:
-                continue
-            moment = stamp * lane.time_base
-            if time is not None and moment > time:
+            moment = _moment(packet)
+            if time is not None and moment is not None and moment > time:
                 self._held = packet
                 return
-            if not self._timeline.begins_before(moment):
-                continue
-            if not self._timeline.ends_after(moment):
-                continue
-            yield self._forward(packet, lane)
+            yield from lane.forward(packet)
+        if time is None and not self._flushed:
+            self._flushed = True
+            for lane in self._lanes.values():
+                yield from lane.flush()
 
     def _next(self) -> Packet[Stream] | None:
+        """The next packet that may matter; None at the end of what is kept."""
         with reading(self._source.path, "read its other streams"):
             for packet in self._packets:
-                if packet.size:
-                    return packet
+                if not packet.size:
+                    continue
+                moment = _moment(packet)
+                end = self._timeline.end
+                if end is not None and moment is not None and moment > end + INTERLEAVE_SECONDS:
+                    self._packets = iter(())
+                    return None
+                return packet
         return None
-
-    def _forward(self, packet: Packet[Stream], lane: _Lane) -> Packet[Stream]:
-        if packet.pts is not None:
-            packet.pts -= lane.offset
-        if packet.dts is not None:
-            packet.dts -= lane.offset
-        packet.stream = lane.target
-        return packet
 
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
+            self._container = None
 
 
-def _selected(source: SourceInfo, kind: str, which: str) -> set[int]:
-    """Indices of the streams of a kind that were asked for."""
-    streams = [s for s in source.streams if s.type == kind]
-    if which == "none":
-        return set()
-    if which == "first":
-        streams = streams[:1]
-    elif which != "all":
-        streams = [s for s in streams if s.language == which]
-    return {s.index for s in streams}
-
-
-_ = av.error
+def _moment(packet: Packet[Stream]) -> Fraction | None:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    return None if stamp is None else stamp * packet.time_base

@@ -1,4 +1,4 @@
-"""Decoded pictures as planes: views where FFmpeg's layout is already planar, one lossless repacking where not.
+"""Decoded pictures as planes: views where the layout is planar already, one lossless repacking where not.
 
 It knows sample layouts only. Colour is neither read nor changed here; alpha is dropped.
 """
@@ -6,6 +6,7 @@ It knows sample layouts only. Colour is neither read nor changed here; alpha is 
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import av.error
 import numpy as np
@@ -25,7 +26,7 @@ def planar_equivalent(name: str) -> PixelFormat:
 
     Planar formats are their own equivalent. Palettes become gbrp, 1-bit pictures gray.
 
-    Raises FrameFormatError for what has no such layout (Bayer patterns, floating point, XYZ, hardware surfaces).
+    Raises FrameFormatError for what has no such layout (Bayer patterns, floating point, XYZ, GPU surfaces).
     """
     try:
         return PixelFormat.parse(name)
@@ -89,12 +90,15 @@ class PlaneReader:
                 raise FrameFormatError(
                     f"pixel format {native!r} cannot be repacked to {layout.name}"
                 ) from error
-        return tuple(np.from_dlpack(plane) for plane in frame.planes[: layout.plane_count]), layout
+        views = (cast("Plane", np.from_dlpack(plane)) for plane in frame.planes[: layout.plane_count])
+        return tuple(views), layout
 
 
 def fill(target: VideoFrame, planes: tuple[Plane, ...]) -> None:
     """Copy planes into a frame of the same size and layout, row by row where it is padded."""
     for plane, samples in zip(target.planes, planes, strict=True):
         rows, columns = samples.shape
-        storage = np.frombuffer(plane, samples.dtype).reshape(rows, plane.line_size // samples.itemsize)
+        storage = np.frombuffer(memoryview(plane), samples.dtype).reshape(
+            rows, plane.line_size // samples.itemsize
+        )
         storage[:, :columns] = samples

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any
 import av
 import av.error
 import av.logging
+from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import AttachmentStream, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -36,6 +38,11 @@ PROBED_PACKETS = 500
 MAX_PIXELS = 16384 * 16384
 """Larger pictures are refused before anything is allocated for them; FFmpeg's encoders stop here too."""
 
+DEFAULT_HANDLERS = frozenset(
+    {"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler", "Core Media Video", "Core Media Audio"}
+)
+"""Names of MP4 handlers that programs write, not people."""
+
 FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
 
 
@@ -44,7 +51,7 @@ class StreamInfo:
     """One stream of a container.
 
     type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
-    codec: the coding's name ("h264", "ass", "ttf"), None if FFmpeg has no decoder for it.
+    codec: the coding's name ("h264", "ass"), the MIME type of an attachment; None if FFmpeg knows none.
     start: time of the first packet in seconds, exact; None if unknown.
     """
 
@@ -245,10 +252,10 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> ChromaLo
         finally:
             av.logging.set_level(level)
             av.logging.set_libav_level(av.logging.INFO)
+    # a line reads: Stream #0:0(eng): Video: h264 (High), yuv420p(tv, bt709, progressive, topleft), 96x64 ...
     for line in description.splitlines():
-        found = re.match(rf"\s*Stream #0:{stream.index}\D.*?: Video: (.*)", line)
+        found = re.match(rf"\s*Stream #0:{stream.index}(?:\[\w+\])?(?:\(\w+\))?: Video: (.*)", line)
         if found:
-            # "yuv420p(tv, bt709, progressive, topleft)"
             words = re.findall(r"[a-z]+", " ".join(re.findall(r"\(([^()]*)\)", found[1])))
             for word in words:
                 if word in _CHROMA_LOCATIONS:
@@ -280,21 +287,32 @@ def _frame_count(
 
 
 def _stream_info(stream: Stream) -> StreamInfo:
-    context = stream.codec_context
     start = stream.start_time
-    is_audio = stream.type == "audio" and context is not None
+    sound = stream.codec_context if isinstance(stream, AudioStream) else None
     return StreamInfo(
         index=stream.index,
         type=stream.type,
-        codec=context.codec.canonical_name if context is not None else stream.name,
+        codec=_codec_name(stream),
         language=stream.language if stream.language != "und" else None,
-        title=stream.metadata.get("title"),
+        title=_title(stream.metadata),
         dispositions=tuple(str(flag.name) for flag in Disposition if flag & stream.disposition),
         metadata=tuple(stream.metadata.items()),
         start=None if start is None or stream.time_base is None else start * stream.time_base,
-        sample_rate=context.sample_rate if is_audio else None,  # type: ignore[union-attr]
-        channels=context.channels if is_audio else None,  # type: ignore[union-attr]
+        sample_rate=None if sound is None else sound.sample_rate,
+        channels=None if sound is None else sound.channels,
     )
+
+
+def _title(metadata: Mapping[str, str]) -> str | None:
+    """Matroska's title, QuickTime's name, or a handler's name that is not a program's default."""
+    handler = metadata.get("handler_name")
+    return metadata.get("title") or metadata.get("name") or (None if handler in DEFAULT_HANDLERS else handler)
+
+
+def _codec_name(stream: Stream) -> str | None:
+    if isinstance(stream, AttachmentStream):
+        return stream.mimetype
+    return stream.name if stream.codec_context is None else stream.codec_context.codec.canonical_name
 
 
 def _chapter_infos(container: InputContainer) -> list[ChapterInfo]:
@@ -316,15 +334,16 @@ def _chapter_infos(container: InputContainer) -> list[ChapterInfo]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        plain = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if "metadata" in plain:
+            plain["metadata"] = dict(plain["metadata"])
+        return plain
     if isinstance(value, Matrix | Range | ChromaLocation):
         return value.name.lower()
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, tuple) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value):
-        return {key: _plain(item) for key, item in value}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

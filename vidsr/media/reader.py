@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import av.error
 from av.container import InputContainer
@@ -126,7 +126,9 @@ class Reader:
             yield from self._container.demux(self._stream)
         except av.error.FFmpegError as error:
             self._note("unreadable", self._last_pts, reason(error))
-            yield Packet()  # flush what the decoder still holds
+            flush: Packet[VideoStream] = cast("Packet[VideoStream]", Packet())
+            flush.stream = self._stream
+            yield flush
 
     def _seek(self, start_pts: int) -> None:
         with reading(self._source.path, "seek"):
@@ -147,8 +149,8 @@ class Reader:
         source = self._source
         if (decoded.width, decoded.height) != (source.width, source.height):
             raise FrameSizeError(
-                f"frame {self._index} ({float(pts * source.time_base):.3f} s) is {decoded.width}x{decoded.height}; "
-                f"the stream began at {source.width}x{source.height}",
+                f"frame {self._index} ({float(pts * source.time_base):.3f} s) is "
+                f"{decoded.width}x{decoded.height}; the stream began at {source.width}x{source.height}",
                 "pass --on-size-change rescale to fit later frames into the first size",
             )
         planes, layout = self._planes.planes(decoded)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vidsr.job import Segment
-from vidsr.media.probe import SourceInfo
+from vidsr.media.probe import ChapterInfo, SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +24,50 @@ class Timeline:
     origin: Fraction
 
     @classmethod
-    def of(cls, source: SourceInfo, segment: Segment | None) -> Timeline:
-        """A cut starts at 0. A whole source keeps its time stamps, unless its video begins before 0.
+    def of(cls, source: SourceInfo, segment: Segment | None, *, holds_negative: bool = True) -> Timeline:
+        """A cut begins at 0. A whole source keeps its time stamps, unless its video begins before 0.
 
-        Negative time stamps cannot be held by every container: then one offset shifts all streams alike.
+        No container keeps frames before 0 in a way that players show them; then one offset shifts all
+        streams alike. holds_negative: whether the output can hold sound before 0 (the priming samples of
+        AAC, which nobody hears); if not, the earliest stream decides the offset.
         """
-        unit = source.time_base
-        if segment is None or segment.start_pts is None:
-            start = None
-            first = source.start_pts or 0
-            origin = min(first * unit, Fraction(0))
+        if segment is not None and segment.start_pts is not None:
+            start: Fraction | None = segment.start_pts * source.time_base
+            origin = segment.start_pts * source.time_base
         else:
-            start = origin = segment.start_pts * unit
-        end = None if segment is None or segment.end_pts is None else segment.end_pts * unit
+            start = None
+            earliest = [source.start_seconds]
+            if not holds_negative:
+                earliest += [stream.start for stream in source.streams if stream.start is not None]
+            origin = min(Fraction(0), *earliest)
+        end = None if segment is None or segment.end_pts is None else segment.end_pts * source.time_base
         return cls(start, end, origin)
 
-    def pts_offset(self, time_base: Fraction) -> int:
+    @property
+    def is_cut(self) -> bool:
+        return self.start is not None or self.end is not None
+
+    def offset_in(self, time_base: Fraction) -> int:
         """The origin in units of a time base, rounded once, so that differences stay exact."""
         return round(self.origin / time_base)
 
-    def begins_before(self, time: Fraction) -> bool:
-        return self.start is None or time >= self.start
+    def contains(self, time: Fraction) -> bool:
+        return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
 
-    def ends_after(self, time: Fraction) -> bool:
-        return self.end is None or time < self.end
+    def clip(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
+        """What is left of [start, end) on the source's clock; None if nothing."""
+        if self.start is not None:
+            start = max(start, self.start)
+        if self.end is not None:
+            end = min(end, self.end)
+        return (start, end) if start < end else None
+
+    def clip_chapters(self, chapters: tuple[ChapterInfo, ...]) -> list[ChapterInfo]:
+        """The chapters on the output's clock, cut to what is kept."""
+        kept = []
+        for chapter in chapters:
+            stretch = self.clip(chapter.start, chapter.end)
+            if stretch is not None:
+                start, end = (max(time - self.origin, Fraction(0)) for time in stretch)
+                kept.append(ChapterInfo(chapter.id, start, end, chapter.title, chapter.metadata))
+        return kept

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import av
 import av.error
@@ -43,13 +43,20 @@ from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size, configure
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import fill
-from vidsr.media.probe import SourceInfo
+from vidsr.media.probe import ChapterInfo, SourceInfo
+from vidsr.media.tags import global_tags, lost_tags, stream_tags
 from vidsr.media.timeline import Timeline
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # exists in the stubs only
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came out. first_pts, last_pts: of the source's frames; offset: seconds subtracted from all times."""
+    """What came out.
+
+    first_pts, last_pts: of the frames, on the source's clock. offset: seconds subtracted from all times.
+    """
 
     path: Path
     frames: int
@@ -93,8 +100,8 @@ class Writer:
         self._overwrite = overwrite
         check_target(output, source.path, overwrite=overwrite)
         check_size(settings, width, height)
-        self._timeline = Timeline.of(source, segment)
-        self._offset_pts = self._timeline.pts_offset(source.time_base)
+        self._timeline = Timeline.of(source, segment, holds_negative=self._format.holds_negative)
+        self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
@@ -107,18 +114,30 @@ class Writer:
         self._container: OutputContainer | None = None
         try:
             with self._muxing("start the output"):
-                self._container = av.open(f"file:{self._temporary}", mode="w", format=self._format.muxer)
+                self._container = av.open(
+                    f"file:{self._temporary}",
+                    mode="w",
+                    format=self._format.muxer,
+                    container_options=dict(self._format.options),
+                )
+                self._passthrough.add_streams(self._container, before_video=True)
                 self._stream = self._add_video(self._container, color)
-                self._passthrough.add_streams(self._container)
-                self._container.metadata.update(source.metadata)
+                self._passthrough.add_streams(self._container, before_video=False)
+                self._container.metadata.update(global_tags(source))
+                self._container.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
                 self._container.start_encoding()
+            self._mux(self._passthrough.start())
         except BaseException:
             self.abort()
             raise
 
     @property
     def notes(self) -> list[str]:
-        return self._passthrough.notes
+        lost = lost_tags(self._source, self._format)
+        if not lost:
+            return list(self._passthrough.notes)
+        note = f"tags left out, {self._format.label} cannot hold them: {', '.join(lost)}"
+        return [*self._passthrough.notes, note]
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +169,7 @@ class Writer:
             stream.set_display_rotation(source.rotation)
         context.flags |= Flags.frame_duration
         info = source.streams[source.video_index]
-        stream.metadata.update({k: v for k, v in info.metadata if k not in _TECHNICAL_TAGS})
+        stream.metadata.update(stream_tags(info, self._format, copied=False))
         stream.disposition = container_disposition(info.dispositions)
         return stream
 
@@ -162,7 +181,8 @@ class Writer:
         """
         if (frame.width, frame.height) != (self._width, self._height):
             raise FrameSizeError(
-                f"frame {frame.index} is {frame.width}x{frame.height}, the output {self._width}x{self._height}"
+                f"frame {frame.index} is {frame.width}x{frame.height}, "
+                f"the output {self._width}x{self._height}"
             )
         if frame.format.name != self._settings.pixel_format:
             raise FrameFormatError(
@@ -194,7 +214,7 @@ class Writer:
             raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
         self._mux(packets)
 
-    def _mux(self, packets: Iterable[Packet]) -> None:
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._container is not None
         for packet in packets:
             with self._muxing("write"):
@@ -255,8 +275,19 @@ class Writer:
             raise OutputError(f"{self._output.name}: cannot {doing}: {error}") from error
 
 
-_TECHNICAL_TAGS = frozenset({"encoder", "ENCODER", "handler_name", "vendor_id", "DURATION", "timecode"})
-"""Tags that describe the old coding; Matroska's statistics (BPS, NUMBER_OF_...) are dropped by prefix."""
+def _chapter_dicts(chapters: list[ChapterInfo]) -> list[Chapter]:
+    """In PyAV's form, in nanoseconds, the finest unit a container counts chapters in (Matroska)."""
+    unit = Fraction(1, 10**9)
+    return [
+        {
+            "id": chapter.id,
+            "start": round(chapter.start / unit),
+            "end": round(chapter.end / unit),
+            "time_base": unit,
+            "metadata": dict(chapter.metadata),
+        }
+        for chapter in chapters
+    ]
 
 
 def container_disposition(names: tuple[str, ...]) -> av.stream.Disposition:

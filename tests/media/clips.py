@@ -1,0 +1,270 @@
+"""Small clips that show one thing each, made by the ffmpeg of imageio-ffmpeg, once per test session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.media.reference import ffmpeg
+
+PICTURE = "testsrc2=size=96x64:rate=25:duration=2"
+TONE = "sine=frequency=440:sample_rate=48000:duration=2"
+TONE2 = "sine=frequency=880:sample_rate=44100:duration=2"
+SRT = "1\n00:00:00,200 --> 00:00:00,900\nFirst line\n\n2\n00:00:01,100 --> 00:00:01,700\nSecond, with ümlaut\n\n"
+ASS = """[Script Info]
+ScriptType: v4.00+
+PlayResX: 96
+PlayResY: 64
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, Bold, Alignment
+Style: Default,Sample,12,&H00FFFFFF,0,2
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:00.30,0:00:01.00,Default,,0,0,0,,{\\b1}Bold{\\b0} words
+Dialogue: 0,0:00:01.20,0:00:01.80,Default,,0,0,0,,Last words
+"""
+CHAPTERS = """;FFMETADATA1
+title=A small film
+artist=Nobody
+[CHAPTER]
+TIMEBASE=1/1000
+START=0
+END=800
+title=Opening
+[CHAPTER]
+TIMEBASE=1/1000
+START=800
+END=2000
+title=Part two
+"""
+H264 = ("-c:v", "libx264", "-preset", "veryfast", "-g", "12", "-bf", "3", "-pix_fmt", "yuv420p")
+FFV1 = ("-c:v", "ffv1", "-level", "3", "-g", "1")
+
+
+def _make(path: Path, *arguments: str | Path) -> None:
+    ffmpeg("-v", "error", "-y", *arguments, path)
+
+
+def _picture(*filters: str, source: str = PICTURE) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", ",".join((source, *filters)))
+
+
+def b_frames(path: Path) -> None:
+    """H.264 with B-frames, GOP 12, two sound tracks with languages, in MP4."""
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, "-f", "lavfi", "-i", TONE2,
+        "-map", "0", "-map", "1", "-map", "2", *H264, "-c:a", "aac", "-b:a", "64k",
+        "-metadata:s:a:0", "language=jpn", "-metadata:s:a:1", "language=eng", "-disposition:a:1", "0",
+    )  # fmt: skip
+
+
+def vfr(path: Path) -> None:
+    """Irregular time stamps: every third frame is missing, then the pace halves."""
+    _make(
+        path, *_picture("select='mod(n,3)'", "setpts='if(gt(N,15),PTS*2,PTS)'"), *H264,
+        "-fps_mode", "passthrough", "-enc_time_base", "1/90000",
+    )  # fmt: skip
+
+
+def late(path: Path) -> None:
+    """All streams start at 1.4 s."""
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "aac", "-output_ts_offset", "1.4",
+    )  # fmt: skip
+
+
+def late_video(path: Path) -> None:
+    """Sound starts at 0, the picture 0.52 s later."""
+    _make(
+        path, "-itsoffset", "0.52", *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "ac3",
+    )  # fmt: skip
+
+
+def negative(path: Path) -> None:
+    """MPEG-TS whose 33-bit clock wraps after 0.4 s: FFmpeg reads the time before that as negative."""
+    wrap = 2**33 / 90000
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "mp2", "-muxdelay", "0", "-muxpreload", "0",
+        "-output_ts_offset", f"{wrap - 0.4:.6f}",
+    )  # fmt: skip
+
+
+def edit_list(path: Path) -> None:
+    """Cut by stream copy in the middle of a GOP: an edit list hides the frames before the cut."""
+    whole = path.with_name("whole-for-edit-list.mp4")
+    b_frames(whole)
+    _make(path, "-ss", "0.72", "-i", whole, "-map", "0", "-c", "copy")
+
+
+def everything(path: Path) -> None:
+    """Matroska with sound in three codings, SubRip, ASS, a font, a cover, chapters, tags."""
+    folder = path.parent
+    (folder / "lines.srt").write_text(SRT, encoding="utf-8")
+    (folder / "lines.ass").write_text(ASS, encoding="utf-8")
+    (folder / "chapters.txt").write_text(CHAPTERS, encoding="utf-8")
+    (folder / "Sample.ttf").write_bytes(bytes(range(256)) * 20)
+    cover = folder / "cover.png"
+    _make(cover, *_picture(source="color=red:size=32x32:duration=0.04"), "-frames:v", "1")
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, "-f", "lavfi", "-i", TONE2,
+        "-i", folder / "lines.srt", "-i", folder / "lines.ass", "-i", folder / "chapters.txt",
+        "-map", "0", "-map", "1", "-map", "2", "-map", "1", "-map", "3", "-map", "4",
+        "-map_metadata", "5", "-map_chapters", "5", *H264,
+        "-c:a:0", "flac", "-c:a:1", "pcm_s16le", "-c:a:2", "libopus", "-c:s:0", "srt", "-c:s:1", "ass",
+        "-metadata:s:v:0", "title=The picture", "-metadata:s:a:0", "language=jpn",
+        "-metadata:s:a:0", "title=Stereo", "-metadata:s:a:1", "language=eng",
+        "-metadata:s:a:1", "title=Commentary", "-metadata:s:a:2", "language=fra",
+        "-metadata:s:s:0", "language=eng", "-metadata:s:s:1", "language=deu",
+        "-disposition:a:0", "default", "-disposition:a:1", "comment", "-disposition:a:2", "0",
+        "-disposition:s:0", "default+forced", "-disposition:s:1", "0",
+        "-attach", folder / "Sample.ttf", "-metadata:s:t:0", "mimetype=font/ttf",
+        "-attach", cover, "-metadata:s:t:1", "mimetype=image/png",
+    )  # fmt: skip
+
+
+def mp4_extras(path: Path) -> None:
+    """MP4 with mov_text, chapters (as a text track), a cover and tags."""
+    folder = path.parent
+    (folder / "mp4-lines.srt").write_text(SRT, encoding="utf-8")
+    (folder / "mp4-chapters.txt").write_text(CHAPTERS, encoding="utf-8")
+    cover = folder / "mp4-cover.png"
+    _make(cover, *_picture(source="color=blue:size=32x32:duration=0.04"), "-frames:v", "1")
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, "-i", folder / "mp4-lines.srt", "-i", cover,
+        "-i", folder / "mp4-chapters.txt", "-map", "0", "-map", "1", "-map", "2", "-map", "3",
+        "-map_metadata", "4", "-map_chapters", "4", *H264, "-c:v:1", "copy", "-c:a", "aac",
+        "-c:s", "mov_text", "-metadata:s:a:0", "language=jpn", "-metadata:s:s:0", "language=eng",
+        "-disposition:v:1", "attached_pic",
+    )  # fmt: skip
+
+
+def fonts_only(path: Path) -> None:
+    """A font without a MIME type that FFmpeg knows."""
+    font = path.parent / "odd.bin"
+    font.write_bytes(b"not really a font" * 9)
+    _make(path, *_picture(), *H264, "-attach", font, "-metadata:s:t:0", "mimetype=application/octet-stream")
+
+
+def _format_clip(pixel_format: str, *options: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        _make(
+            path,
+            *_picture(f"format={pixel_format}"),
+            *(options or FFV1),
+            "-pix_fmt",
+            pixel_format,
+            "-t",
+            "0.4",
+        )
+
+    return make
+
+
+def odd_size(path: Path) -> None:
+    _make(path, *_picture(source="testsrc2=size=53x37:rate=25:duration=0.4"), *FFV1, "-pix_fmt", "yuv420p")
+
+
+def anamorphic(path: Path) -> None:
+    _make(path, *_picture("setsar=16/11"), *H264, "-t", "0.4")
+
+
+def rotated(path: Path) -> None:
+    flat = path.with_name("flat-for-rotated.mp4")
+    _make(flat, *_picture(), *H264, "-t", "0.4")
+    _make(path, "-display_rotation", "90", "-i", flat, "-c", "copy")
+
+
+def full_range(path: Path) -> None:
+    _make(path, *_picture("format=yuvj420p"), "-c:v", "mjpeg", "-q:v", "2", "-t", "0.4")
+
+
+def hdr10(path: Path) -> None:
+    """10-bit PQ with mastering display and content light level in the stream."""
+    master = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    _make(
+        path, *_picture("format=yuv420p10le"), "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-t", "0.4",
+        "-x265-params", f"log-level=none:hdr10=1:repeat-headers=1:chromaloc=2:colorprim=bt2020:transfer=smpte2084:"
+        f"colormatrix=bt2020nc:range=limited:master-display={master}:max-cll=1000,400",
+    )  # fmt: skip
+
+
+def interlaced(path: Path) -> None:
+    _make(
+        path, *_picture("tinterlace=interleave_top", "setfield=tff"), "-c:v", "mpeg2video", "-q:v", "4",
+        "-flags", "+ildct+ilme",
+    )  # fmt: skip
+
+
+def size_change(path: Path) -> None:
+    """MPEG-TS: 10 frames of 96x64, then 10 of 128x96."""
+    parts = []
+    for number, size in enumerate(("96x64", "128x96")):
+        part = path.with_name(f"size-{number}.ts")
+        source = f"testsrc2=size={size}:rate=25:duration=0.4"
+        _make(part, *_picture(source=source), "-c:v", "libx264", "-bf", "0", "-preset", "veryfast",
+              "-output_ts_offset", str(0.4 * number))  # fmt: skip
+        parts.append(part)
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+
+def sound_only(path: Path) -> None:
+    _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
+
+
+def picture(path: Path) -> None:
+    _make(path, *_picture(), "-frames:v", "1")
+
+
+CLIPS: dict[str, Callable[[Path], None]] = {
+    "b_frames.mp4": b_frames,
+    "b_frames.mkv": b_frames,
+    "vfr.mkv": vfr,
+    "vfr.mp4": vfr,
+    "late.mkv": late,
+    "late.ts": late,
+    "late_video.mkv": late_video,
+    "negative.ts": negative,
+    "edit_list.mp4": edit_list,
+    "everything.mkv": everything,
+    "extras.mp4": mp4_extras,
+    "fonts_only.mkv": fonts_only,
+    "odd_size.mkv": odd_size,
+    "anamorphic.mp4": anamorphic,
+    "anamorphic.mkv": anamorphic,
+    "rotated.mp4": rotated,
+    "full_range.mov": full_range,
+    "hdr10.mkv": hdr10,
+    "hdr10.mp4": hdr10,
+    "interlaced.mpg": interlaced,
+    "size_change.ts": size_change,
+    "sound_only.m4a": sound_only,
+    "picture.png": picture,
+    "picture.jpg": picture,
+} | {f"{name}.mkv": _format_clip(name) for name in (
+    "yuv420p10le", "yuv422p", "yuv444p", "yuv422p10le", "yuv444p12le", "gray", "gray10le", "bgr0", "bgra",
+    "yuva420p", "gbrp10le", "yuv410p", "yuv411p", "yuv440p", "gbrp12le",
+)} | {
+    "nv12.nut": _format_clip("nv12", "-c:v", "rawvideo"),
+    "yuyv422.nut": _format_clip("yuyv422", "-c:v", "rawvideo"),
+    "p010le.nut": _format_clip("p010le", "-c:v", "rawvideo"),
+    "yuv420p10be.nut": _format_clip("yuv420p10be", "-c:v", "rawvideo"),
+    "rgb24.nut": _format_clip("rgb24", "-c:v", "rawvideo"),
+    "pal8.gif": _format_clip("pal8", "-c:v", "gif"),
+}  # fmt: skip
+
+
+class ClipShelf:
+    """Makes each clip the first time it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, name: str) -> Path:
+        folder = self._folder / name.replace(".", "-")
+        path = folder / name
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            CLIPS[name](path)
+        return path

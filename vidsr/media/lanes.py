@@ -1,0 +1,181 @@
+"""How packets of one stream get from the source's clock and coding to the output's.
+
+A lane takes a source's packets in order and gives packets for the muxer: copied, or decoded and encoded
+again where the container cannot hold the coding. It knows one stream, never files or other streams.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import cast
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import SubtitleSet
+
+from vidsr.media.timeline import Timeline
+
+MILLISECOND = Fraction(1, 1000)
+
+BITS_PER_CHANNEL = 96_000
+"""FFmpeg's AAC encoder is transparent for most listeners from about 160 kbit/s in stereo on."""
+
+MAX_AUDIO_DRIFT_SECONDS = Fraction(20, 1000)
+"""A time stamp this far from the count of samples is a gap, not rounding (Matroska rounds to 1 ms). It is
+less than one AAC frame of 1024 samples at 48 kHz."""
+
+
+class Lane(ABC):
+    """source: where its packets come from. target: the output's stream they go to."""
+
+    source: Stream
+    target: Stream
+
+    @abstractmethod
+    def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """The packets for the muxer that this one leads to."""
+
+    def flush(self) -> Iterator[Packet[Stream]]:
+        """What is still held back when no more packets come."""
+        return iter(())
+
+
+class CopyLane(Lane):
+    """Payloads untouched, time stamps shifted. Subtitles are shortened where the cut goes through them."""
+
+    def __init__(self, source: Stream, out: OutputContainer, timeline: Timeline) -> None:
+        """Raises ValueError if the container does not take the coding."""
+        self.source, self._timeline = source, timeline
+        self.target = out.add_stream_from_template(source, opaque=True)
+        self._unit = source.time_base or MILLISECOND
+        self._offset = timeline.offset_in(self._unit)
+        self._clips = source.type == "subtitle"
+
+    def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            return
+        start, end = stamp * self._unit, (stamp + (packet.duration or 0)) * self._unit
+        stretch = self._timeline.clip(start, end) if self._clips and packet.duration else None
+        if stretch is not None:
+            packet.pts = packet.dts = round(stretch[0] / self._unit)
+            packet.duration = max(round((stretch[1] - stretch[0]) / self._unit), 1)
+        elif not self._timeline.contains(start):
+            return
+        if packet.pts is not None:
+            packet.pts -= self._offset
+        if packet.dts is not None:
+            packet.dts -= self._offset
+        packet.stream = self.target
+        yield packet
+
+
+class AudioLane(Lane):
+    """Sound decoded and encoded anew, because the container cannot hold its coding.
+
+    Samples are counted from the first time stamp on. Gaps and overlaps of the source are filled with
+    silence or cut first, else sound would run ahead of the picture after each gap.
+    """
+
+    def __init__(self, source: AudioStream, out: OutputContainer, codec: str, timeline: Timeline) -> None:
+        """codec: the encoder's name. Raises ValueError if the container does not take that either."""
+        self.source, self._timeline = source, timeline
+        context = source.codec_context
+        rates = av.Codec(codec, "w").audio_rates
+        rate = context.sample_rate
+        if rates and rate not in rates:
+            rate = 48000
+        self.target = self._encoder = cast("AudioStream", out.add_stream(codec, rate=rate))
+        encoder = self._encoder.codec_context
+        context.layout = encoder.layout = _known_layout(context.layout)
+        encoder.bit_rate = BITS_PER_CHANNEL * encoder.channels
+        self._unit = Fraction(1, rate)
+        encoder.time_base = self._unit
+        options = {"async": "1", "min_hard_comp": str(float(MAX_AUDIO_DRIFT_SECONDS))}
+        self._resampler = AudioResampler(encoder.format, encoder.layout, rate, options=options)
+        self._next_pts: int | None = None
+
+    def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None or not self._timeline.contains(stamp * packet.time_base):
+            return
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            return  # the resampler fills the hole with silence
+        for frame in frames:
+            if isinstance(frame, AudioFrame):
+                yield from self._encode(frame)
+
+    def flush(self) -> Iterator[Packet[Stream]]:
+        yield from self._encode(None)
+        yield from self._encoder.encode(None)
+
+    def _encode(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
+        for resampled in self._resampler.resample(frame):
+            if self._next_pts is None:
+                start = (resampled.pts or 0) * (resampled.time_base or self._unit)
+                self._next_pts = round((start - self._timeline.origin) / self._unit)
+            resampled.pts, resampled.time_base = self._next_pts, self._unit
+            self._next_pts += resampled.samples
+            yield from self._encoder.encode(resampled)
+
+
+def _known_layout(layout: AudioLayout) -> AudioLayout:
+    """The usual layout for a number of channels, where the source only gives the number."""
+    if "channels" not in layout.name:
+        return layout
+    usual = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+    return AudioLayout(usual.get(layout.nb_channels, "stereo"))
+
+
+class SubtitleLane(Lane):
+    """Text subtitles rewritten in another text coding; words, italics and bold survive, positions may not."""
+
+    def __init__(self, source: SubtitleStream, out: OutputContainer, codec: str, timeline: Timeline) -> None:
+        """codec: the encoder's name ("mov_text", "subrip")."""
+        self.source, self._timeline = source, timeline
+        self._unit = source.time_base or MILLISECOND
+        self.target = self._encoder = cast("SubtitleStream", out.add_stream(codec))
+        self._encoder.time_base = MILLISECOND
+        decoder = self._decoder = source.codec_context
+        decoder.open(strict=False)
+        encoder = self._encoder.codec_context
+        encoder.time_base = MILLISECOND
+        if decoder.subtitle_header is not None:
+            encoder.subtitle_header = decoder.subtitle_header
+
+    def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        if packet.pts is None or not packet.duration:
+            return
+        start = packet.pts * self._unit
+        stretch = self._timeline.clip(start, start + packet.duration * self._unit)
+        if stretch is None:
+            return
+        try:
+            decoded = self._decoder.decode2(packet)
+        except av.error.FFmpegError:
+            return
+        if decoded is None or not len(decoded):
+            return
+        encoded = self._encode(decoded)
+        if encoded.size:
+            encoded.time_base = MILLISECOND
+            encoded.pts = encoded.dts = round((stretch[0] - self._timeline.origin) / MILLISECOND)
+            encoded.duration = max(round((stretch[1] - stretch[0]) / MILLISECOND), 1)
+            encoded.stream = self.target
+            yield encoded
+
+    def _encode(self, decoded: SubtitleSet) -> Packet[Stream]:
+        decoded.start_display_time = 0  # FFmpeg's encoders refuse anything else
+        return self._encoder.codec_context.encode_subtitle(decoded)
