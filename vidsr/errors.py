@@ -38,21 +38,23 @@ class VidsrError(Exception):
     """One clear line for people, and a hint what to do about it.
 
     message: what is wrong, naming the file, frame or value; no trailing full stop.
-    hint: what to do next, or None where nothing sensible can be advised.
+    hint: what to do next; None = what is usually right for this kind of error.
     """
 
     exit_code = 1
+    usual_hint: str | None = None
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class UsageError(VidsrError):
     """The command line asks for something that cannot be."""
 
     exit_code = 2
+    usual_hint = "vidsr --help lists the options"
 
 
 class UnknownNameError(UsageError):
@@ -79,21 +81,31 @@ class SourceError(VidsrError):
 class SourceMissingError(SourceError):
     """No such file, or it may not be read."""
 
+    usual_hint = "check the path and its permissions"
+
 
 class NotAVideoError(SourceError):
     """The file is no media container, or one too damaged to open."""
+
+    usual_hint = "name a file that a video player can show"
 
 
 class NoVideoStreamError(SourceError):
     """A media file without a video stream."""
 
+    usual_hint = "name a file that has a picture; vidsr info shows what is in one"
+
 
 class DamagedSourceError(SourceError):
     """The stream broke off, or frames of it cannot be decoded."""
 
+    usual_hint = "check whether a video player can show it to the end"
+
 
 class FrameError(VidsrError):
     """A frame breaks an invariant of the stream."""
+
+    usual_hint = "vidsr info shows what the file says of itself"
 
 
 class FrameSizeError(FrameError):
@@ -107,6 +119,8 @@ class FrameFormatError(FrameError):
 class OutputError(VidsrError):
     """The output cannot be made."""
 
+    usual_hint = "choose another output"
+
 
 class OutputExistsError(OutputError):
     """The output is there already."""
@@ -114,6 +128,8 @@ class OutputExistsError(OutputError):
 
 class NoSpaceError(OutputError):
     """The disk is full."""
+
+    usual_hint = "free some space, or write to another disk"
 
 
 class StreamRefusedError(OutputError):
@@ -123,9 +139,13 @@ class StreamRefusedError(OutputError):
 class EncoderError(VidsrError):
     """The encoder refused its settings or a frame."""
 
+    usual_hint = "choose another --encoder, or leave its options out"
+
 
 class WeightsError(VidsrError):
     """A weight file cannot be used."""
+
+    usual_hint = "vidsr models lists the models that need no file"
 
 
 class WeightsFormatError(WeightsError):
@@ -146,6 +166,8 @@ class DownloadError(WeightsError):
 
 class DeviceError(VidsrError):
     """The device does not exist or cannot do what was asked."""
+
+    usual_hint = "pass --device cpu, or leave it out"
 
 
 class DeviceMemoryError(DeviceError):

@@ -30,8 +30,8 @@ CASES = [
     pytest.param("notes.txt out.mkv", 1, r"notes\.txt.*", id="a text file"),
     pytest.param("empty.mkv out.mkv", 1, r"empty\.mkv.*", id="an empty file"),
     pytest.param("half.mp4 out.mkv", 1, r"half\.mp4.*", id="a cut mp4"),
-    pytest.param("tone.wav out.mkv", 1, r"tone\.wav.*no video", id="audio only"),
-    pytest.param("clip.mkv there.mkv", 1, r"there\.mkv.*exists", id="output exists"),
+    pytest.param("tone.wav out.mkv", 1, r"tone\.wav.*only sound", id="audio only"),
+    pytest.param("clip.mkv there.mkv", 1, r"there\.mkv.*already", id="output exists"),
     pytest.param("clip.mkv clip.mkv --overwrite", 2, r".*(same|itself|input).*", id="output is input"),
     pytest.param(
         "clip.mkv ./folder.mkv/../clip.mkv -y", 2, r".*(same|itself|input).*", id="output is input 2"
@@ -79,7 +79,7 @@ def test_a_mistake_gives_one_line_and_a_hint(
     assert out == ""
     lines = err.splitlines()
     assert len(lines) == 2, err
-    assert re.fullmatch(rf"Error: .*{message}", lines[0]), lines[0]
+    assert re.match(rf"Error: .*{message}", lines[0]), lines[0]
     assert not lines[0].endswith(".")
     assert lines[1].startswith("Hint: ")
     assert len(lines[1]) > len("Hint: ") + 5
