@@ -33,7 +33,7 @@ def frame_lines(path: Path, stream: str = "v:0") -> list[tuple[int, int, str]]:
     """(pts, duration, md5 of the samples) of every decoded frame of a stream, in presentation order."""
     text = ffmpeg(
         "-v", "error", "-i", path, "-map", f"0:{stream}", "-fps_mode", "passthrough",
-        "-enc_time_base", "-1", "-f", "framemd5", "-",
+        "-enc_time_base", "demux", "-f", "framemd5", "-",
     )  # fmt: skip
     return [_packet(line) for line in text.splitlines() if not line.startswith("#")]
 
