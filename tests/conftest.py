@@ -1,0 +1,24 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from vidsr.models.compact import SRVGGNetCompact
+
+
+def pixel_repeating_weights(path: Path, scale: int) -> Path:
+    """A weight file whose network repeats pixels: the body adds nothing to the enlarged input."""
+    network = SRVGGNetCompact(num_feat=4, num_conv=1, upscale=scale)
+    save_file({name: torch.zeros_like(value) for name, value in network.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def repeat_2x(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a 2x network that repeats pixels."""
+    return pixel_repeating_weights(tmp_path_factory.mktemp("weights") / "repeat_2x.safetensors", 2)
