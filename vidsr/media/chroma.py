@@ -1,6 +1,19 @@
 """Where chroma samples lie between luma samples, and how planes go from one grid to the other.
 
 It knows positions and filters, never matrices, ranges or bit depths.
+
+Filters, by PSNR of R'G'B' after 4:4:4 -> 4:2:0 -> 4:4:4, LEFT, three frames of animevideov3's output at
+2560x1920 (chroma made there) and at 640x480 (chroma read there):
+
+    made by, read by        read as nearest  linear  Catmull-Rom  Lanczos-3
+    area mean, 2560x1920              44.02   44.50        44.53      44.47
+    tent, 2560x1920                   43.95   44.37        44.42      44.40
+    Catmull-Rom, 2560x1920            43.97   44.48        44.52      44.50
+    area mean, 640x480                43.31   46.51        47.36      47.63
+    Catmull-Rom, 640x480              43.21   46.72        47.48      47.76
+
+So chroma is made as the area mean, the cheapest and no worse, and read by Catmull-Rom: repeating samples
+loses 4 dB, a wrong location 1.5 dB, and Lanczos-3 gains 0.3 dB for half as much work again.
 """
 
 from __future__ import annotations
@@ -17,10 +30,13 @@ _COSITED_LEFT = (ChromaLocation.LEFT, ChromaLocation.TOPLEFT, ChromaLocation.BOT
 _COSITED_TOP = (ChromaLocation.TOP, ChromaLocation.TOPLEFT)
 _COSITED_BOTTOM = (ChromaLocation.BOTTOM, ChromaLocation.BOTTOMLEFT)
 
+Taps = tuple[tuple[int, float], ...]
+"""(sample relative to a first one, weight), ascending without gaps, weights adding up to 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a subsampled plane: its sample j lies at luma sample `step * j + offset`.
+    """One axis of a chroma plane: its sample j lies at luma sample `step * j + offset`.
 
     offset: luma samples from the first luma sample to the first chroma sample, 0 to step - 1; a half
     where the chroma sample lies between two luma samples.
@@ -33,17 +49,32 @@ class Axis:
         """Chroma samples along an axis of so many luma samples."""
         return -(-luma // self.step)
 
-    def taps(self) -> tuple[tuple[int, float], ...]:
-        """The low-pass in front of subsampling, as (luma sample relative to step * j, weight).
+    def taps_down(self) -> Taps:
+        """The low-pass in front of subsampling: chroma sample j from luma samples `step * j + k`.
 
-        A tent that reaches one chroma distance to either side, weights adding up to 1: 1-2-1 where the
-        chroma sample lies on a luma sample, 1-3-3-1 where it lies between two. It is what zimg's default
-        filter does, and the transpose of the interpolation that players show chroma with.
+        The mean over the stretch of one step around the chroma sample: 1-2-1 where it lies on a luma
+        sample, 1-1 where it lies between two.
         """
-        reach = range(math.floor(self.offset - self.step) + 1, math.ceil(self.offset + self.step))
-        weights = {k: 1 - abs(k - self.offset) / self.step for k in reach}
-        total = sum(weights.values())
-        return tuple((k, w / total) for k, w in weights.items() if w > 0)
+        half = self.step / 2
+        first, last = math.ceil(self.offset - half), math.floor(self.offset + half)
+        at_end = 0.5 if self.offset == int(self.offset) and self.step % 2 == 0 else 1.0
+        weights = {k: at_end if k in (first, last) else 1.0 for k in range(first, last + 1)}
+        return tuple((k, w / sum(weights.values())) for k, w in weights.items())
+
+    def taps_up(self, phase: int) -> Taps:
+        """Luma sample `step * j + phase` from chroma samples `j + k`: Catmull-Rom interpolation."""
+        position = (phase - self.offset) / self.step
+        if position == int(position):
+            return ((int(position), 1.0),)
+        first = math.floor(position) - 1
+        return tuple((k, _catmull_rom(abs(position - k))) for k in range(first, first + 4))
+
+
+def _catmull_rom(x: float) -> float:
+    """Keys' cubic with a = -1/2, at 0 <= x < 2. IEEE Trans. ASSP 29 (1981), equation 15."""
+    if x < 1:
+        return (1.5 * x - 2.5) * x * x + 1
+    return ((-0.5 * x + 2.5) * x - 4) * x + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,62 +102,70 @@ class ChromaGrid:
         return cls(Axis(step_y, y), Axis(step_x, x))
 
 
-def upsample(plane: Tensor, grid: ChromaGrid, height: int, width: int) -> Tensor:
-    """Linear interpolation of a chroma plane at every luma sample.
+def upsample(plane: Tensor, axis: Axis, length: int, dim: int) -> Tensor:
+    """Chroma samples along dim interpolated at every luma sample.
 
-    plane: float (N, rows, columns). Returns (N, height, width), the dtype of plane. Beyond the
-    outermost chroma samples their value is repeated.
+    plane: float, count along dim. Returns length = count * step (less for odd sizes) along dim. Beyond
+    the outermost chroma samples their value is repeated.
     """
-    plane = _interpolate(plane, grid.rows, height, dim=-2)
-    return _interpolate(plane, grid.columns, width, dim=-1)
-
-
-def subsample(plane: Tensor, grid: ChromaGrid) -> Tensor:
-    """Low-pass a full-size plane and keep the chroma samples; see Axis.taps.
-
-    plane: float (..., H, W). Returns (..., ceil(H / step), ceil(W / step)). Beyond the border the
-    outermost sample is repeated.
-    """
-    plane = _decimate(plane, grid.rows, dim=-2)
-    return _decimate(plane, grid.columns, dim=-1)
-
-
-def _interpolate(plane: Tensor, axis: Axis, length: int, dim: int) -> Tensor:
     if axis.step == 1:
         return plane
     count = plane.shape[dim]
-    padded = _repeat_ends(plane, dim, 1, 1)
+    padded = _repeat_ends(plane, dim, 2, 2)
     shape = list(plane.shape)
     shape[dim] = count * axis.step
     full = plane.new_empty(shape)
     for phase in range(axis.step):
-        # Luma sample step * j + phase lies at j + position between chroma samples.
-        position = (phase - axis.offset) / axis.step
-        before = math.floor(position)
-        start = padded.narrow(dim, before + 1, count)
-        end = padded.narrow(dim, before + 2, count) if position > before else start
-        torch.lerp(start, end, position - before, out=_every(full, dim, phase, axis.step, count))
+        parts = [(padded.narrow(dim, 2 + k, count), w) for k, w in axis.taps_up(phase)]
+        _every(full, dim, phase, axis.step, count).copy_(_weighted_sum(parts))
     return full.narrow(dim, 0, length)
 
 
-def _decimate(plane: Tensor, axis: Axis, dim: int) -> Tensor:
+def subsample(plane: Tensor, axis: Axis, dim: int, before: int = 0, after: int = 0) -> Tensor:
+    """Low-pass along dim and keep the chroma samples.
+
+    plane: float; along dim the luma samples of the chroma samples wanted, as Axis.taps_down asks for them
+    but without `before` samples in front and `after` samples behind, which the outermost ones stand for.
+    Both are what lies beyond the border of the picture.
+    """
     if axis.step == 1:
         return plane
-    length = plane.shape[dim]
-    count = axis.length(length)
-    taps = axis.taps()
-    before = max(0, -taps[0][0])
-    after = max(0, axis.step * (count - 1) + taps[-1][0] - (length - 1))
+    taps = axis.taps_down()
+    samples = before + plane.shape[dim] + after
+    count = (samples - (taps[-1][0] - taps[0][0]) - 1) // axis.step + 1
     padded = _repeat_ends(plane, dim, before, after)
-    first, *others = ((_every(padded, dim, before + shift, axis.step, count), w) for shift, w in taps)
-    total = first[0] * first[1]
-    for samples, weight in others:
-        total.add_(samples, alpha=weight)
-    return total
+    return _weighted_sum([(_every(padded, dim, k - taps[0][0], axis.step, count), w) for k, w in taps])
+
+
+def luma_span(axis: Axis, start: int, stop: int, length: int) -> tuple[int, int, int, int]:
+    """The luma samples that chroma samples [start, stop) are made of: (first, end, before, after).
+
+    [first, end) is what lies inside the picture of so many luma samples, before and after what is
+    missing of it at either end.
+    """
+    if axis.step == 1:
+        return start, stop, 0, 0
+    taps = axis.taps_down()
+    first, end = axis.step * start + taps[0][0], axis.step * (stop - 1) + taps[-1][0] + 1
+    return max(first, 0), min(end, length), max(-first, 0), max(end - length, 0)
+
+
+def _weighted_sum(parts: list[tuple[Tensor, float]]) -> Tensor:
+    """At least one part. Equal weights are added first and multiplied once."""
+    (first, weight), *others = parts
+    if not others:
+        return first if weight == 1 else first * weight
+    (second, second_weight), *others = others
+    total = torch.add(first, second, alpha=second_weight / weight)
+    for samples, w in others:
+        total.add_(samples, alpha=w / weight)
+    return total.mul_(weight)
 
 
 def _repeat_ends(plane: Tensor, dim: int, before: int, after: int) -> Tensor:
     """The outermost samples repeated so many times at either end."""
+    if before == after == 0:
+        return plane
     first, last = plane.narrow(dim, 0, 1), plane.narrow(dim, plane.shape[dim] - 1, 1)
     return torch.cat([first] * before + [plane] + [last] * after, dim)
 
