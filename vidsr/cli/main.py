@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from vidsr import __version__
+from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
 from vidsr.cli.models import models
 from vidsr.cli.upscale import upscale
@@ -62,7 +63,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, models, info):
+for _command in (upscale, models, info, encoders):
     cli.add_command(_command)
 
 
