@@ -189,7 +189,8 @@ def test_memory_is_flat_however_long_the_video(tmp_path: Path, repeat_2x: Path) 
         source = tmp_path / f"{count}.mp4"
         ffmpeg(
             "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size=256x144:rate=25:duration={count / 25}",
-            "-f", "lavfi", "-i", f"sine=duration={count / 25}", "-c:v", "libx264", "-preset", "ultrafast", source,
+            "-f", "lavfi", "-i", f"sine=duration={count / 25}",
+            "-c:v", "libx264", "-preset", "ultrafast", source,
         )  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, source, tmp_path / f"{count}.mkv", repeat_2x],
