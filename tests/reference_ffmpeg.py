@@ -24,15 +24,17 @@ def describe(path: Path) -> str:
 
 
 def packet_lines(path: Path, stream: str) -> list[tuple[int, int, str]]:
-    """(pts, duration, md5 of the payload) of every packet of a stream, in the file's order."""
-    text = ffmpeg("-v", "error", "-i", path, "-map", f"0:{stream}", "-c", "copy", "-f", "framemd5", "-")
+    """(pts, duration, md5 of the payload) of every packet, in the file's order and the stream's time base."""
+    text = ffmpeg(
+        "-v", "error", "-copyts", "-i", path, "-map", f"0:{stream}", "-c", "copy", "-f", "framemd5", "-"
+    )
     return [_packet(line) for line in text.splitlines() if not line.startswith("#")]
 
 
 def frame_lines(path: Path, stream: str = "v:0") -> list[tuple[int, int, str]]:
-    """(pts, duration, md5 of the samples) of every decoded frame of a stream, in presentation order."""
+    """(pts, duration, md5 of the samples) of every decoded frame, in the stream's time base."""
     text = ffmpeg(
-        "-v", "error", "-i", path, "-map", f"0:{stream}", "-fps_mode", "passthrough",
+        "-v", "error", "-copyts", "-i", path, "-map", f"0:{stream}", "-fps_mode", "passthrough",
         "-enc_time_base", "demux", "-f", "framemd5", "-",
     )  # fmt: skip
     return [_packet(line) for line in text.splitlines() if not line.startswith("#")]
