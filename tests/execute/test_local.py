@@ -37,7 +37,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("uneven") / "uneven.mp4"
     ffmpeg(
         "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30:duration=1",
-        "-vf", "setpts=(3+N*(N+1)/2)/30/TB", "-fps_mode", "passthrough", "-enc_time_base", "1/30",
+        "-vf", "setpts=round((3+N*(N+1)/2)/30/TB)", "-fps_mode", "passthrough", "-enc_time_base", "1/30",
         "-c:v", "libx264", "-bf", "3", "-video_track_timescale", "30000", path,
     )  # fmt: skip
     return path
