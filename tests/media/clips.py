@@ -209,6 +209,47 @@ def size_change(path: Path) -> None:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
 
 
+def mpeg4_avi(path: Path) -> None:
+    """MPEG-4 part 2 with packed B-frames, as most old downloads are."""
+    _make(path, *_picture(), "-c:v", "mpeg4", "-bf", "2", "-q:v", "3", "-t", "0.8")
+
+
+def h264_b_frames(path: Path) -> None:
+    _make(path, *_picture(), "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-t", "0.8")
+
+
+def sound_gap(path: Path) -> None:
+    """PCM: a tone of 1 s, nothing for 0.5 s (no packets at all), a tone of 1 s."""
+    _make(
+        path, *_picture(source="testsrc2=size=96x64:rate=25:duration=2.5"),
+        "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2,asetnsamples=480,"
+        "asetpts='PTS+if(gte(T,1),0.5/TB,0)'",
+        *H264, "-c:a", "pcm_s16le",
+    )  # fmt: skip
+
+
+def spliced(path: Path) -> None:
+    parts = []
+    for number in range(2):
+        part = path.with_name(f"part-{number}.ts")
+        _make(part, *_picture(), "-c:v", "libx264", "-bf", "0", "-preset", "veryfast", "-t", "0.8",
+              "-output_ts_offset", str(20 - 10 * number))  # fmt: skip
+        parts.append(part)
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+
+def open_gop(path: Path) -> None:
+    """HEVC with open GOPs: pictures before a key frame in time that refer to the GOP before."""
+    _make(
+        path, *_picture(), "-c:v", "libx265", "-preset", "ultrafast", "-t", "1.6",
+        "-x265-params", "log-level=none:open-gop=1:keyint=12:min-keyint=12:bframes=3",
+    )  # fmt: skip
+
+
+def ntsc(path: Path) -> None:
+    _make(path, *_picture(source="testsrc2=size=96x64:rate=24000/1001:duration=0.5"), *H264)
+
+
 def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
@@ -239,6 +280,14 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "hdr10.mp4": hdr10,
     "interlaced.mpg": interlaced,
     "size_change.ts": size_change,
+    "mpeg4.avi": mpeg4_avi,
+    "h264.avi": h264_b_frames,
+    "h264.flv": h264_b_frames,
+    "raw.h264": h264_b_frames,
+    "sound_gap.mkv": sound_gap,
+    "spliced.ts": spliced,
+    "open_gop.ts": open_gop,
+    "ntsc.mp4": ntsc,
     "sound_only.m4a": sound_only,
     "picture.png": picture,
     "picture.jpg": picture,

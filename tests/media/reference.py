@@ -64,16 +64,24 @@ def packets(path: Path) -> dict[int, list[Row]]:
 def decoded(path: Path, *options: str) -> list[Row]:
     """All frames of the main video as ffmpeg decodes them; options go before the output."""
     out, _ = ffmpeg(
-        "-v", "error", "-copyts", "-i", path, "-map", "0:V:0", "-noautorotate", "-fps_mode", "passthrough",
+        "-v", "error", "-copyts", "-noautorotate", "-i", path, "-map", "0:V:0", "-fps_mode", "passthrough",
         "-enc_time_base", "demux", *options, "-f", "framehash", "-hash", "md5", "-",
     )  # fmt: skip
     return _rows(out).get(0, [])
 
 
+def decoded_sound(path: Path, number: int = 0) -> list[Row]:
+    """All frames of a sound track as ffmpeg decodes them."""
+    out, _ = ffmpeg(
+        "-v", "error", "-copyts", "-i", path, "-map", f"0:a:{number}", "-f", "framehash", "-hash", "md5", "-"
+    )
+    return _rows(out)[0]
+
+
 def raw_video(path: Path, pixel_format: str) -> bytes:
     """All samples of the main video, frame after frame, in a pixel format."""
     out, _ = ffmpeg(
-        "-v", "error", "-i", path, "-map", "0:V:0", "-noautorotate", "-fps_mode", "passthrough",
+        "-v", "error", "-noautorotate", "-i", path, "-map", "0:V:0", "-fps_mode", "passthrough",
         "-f", "rawvideo", "-pix_fmt", pixel_format, "-",
     )  # fmt: skip
     return out
@@ -147,6 +155,17 @@ def subtitle_text(path: Path, number: int) -> list[tuple[Fraction, Fraction, str
         start, end = (_clock(t) for t in times.split(" --> "))
         lines.append((start, end, re.sub(r"<[^>]+>|\{[^}]+\}", "", "\n".join(words))))
     return lines
+
+
+def silences(path: Path) -> list[tuple[float, float]]:
+    """(start, end) of stretches of at least 0.2 s below -50 dB, gaps in the time stamps filled, in seconds."""
+    _, text = ffmpeg(
+        "-copyts", "-i", path, "-map", "0:a:0", "-af",
+        "aresample=async=1:first_pts=0,silencedetect=noise=-50dB:duration=0.2", "-f", "null", "-",
+    )  # fmt: skip
+    starts = [float(t) for t in re.findall(r"silence_start: ([\d.]+)", text)]
+    ends = [float(t) for t in re.findall(r"silence_end: ([\d.]+)", text)]
+    return list(zip(starts, ends, strict=False))
 
 
 def _clock(text: str) -> Fraction:

@@ -7,13 +7,16 @@ exception of PyAV gets out. It knows containers, never frames.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidsr.errors import (
@@ -35,6 +38,11 @@ ALLOWED_FORMATS = (
     "png_pipe,jpeg_pipe,webp_pipe,webp,bmp_pipe,tiff_pipe,gif_pipe,psd_pipe,exr_pipe,jpegxl_pipe,avif"
 )
 """Demuxers that read one local file and nothing else; hls, dash, concat, image2 and the like are left out."""
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+MAX_READ_FAILURES = 16
+"""Failed attempts in a row before a container counts as ended; some demuxers skip ahead, some stay put."""
 
 INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ALLOWED_FORMATS}
 
@@ -80,6 +88,29 @@ def open_source(path: Path) -> InputContainer:
         raise SourceMissingError(f"{path}: no permission to read it", "check the file's owner") from error
     except (av.error.FFmpegError, ValueError) as error:
         raise _diagnosis(path, error) from error
+
+
+def read_packets(
+    container: InputContainer, streams: Sequence[StreamT], on_error: Callable[[str], None]
+) -> Iterator[Packet[StreamT]]:
+    """All packets of some streams; reading goes on behind damage as long as the demuxer finds something.
+
+    on_error: told of each place where the container could not be read, in FFmpeg's words. The empty
+    packets that PyAV ends a stream with are left out.
+    """
+    failures = 0
+    while streams and failures < MAX_READ_FAILURES:
+        try:
+            for packet in container.demux(*streams):
+                if packet.size:
+                    failures = 0
+                    yield packet  # type: ignore[misc]  # the stubs forget the streams' type here
+        except av.error.FFmpegError as error:
+            failures += 1
+            if failures == 1:
+                on_error(reason(error))
+        else:
+            return
 
 
 def main_video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -40,11 +40,17 @@ VPX_PRESETS = tuple(str(n) for n in range(9))
 _REPACKED = {
     "nv12": "yuv420p",
     "p010le": "yuv420p10le",
-    "rgb24": "gbrp",
     "nv16": "yuv422p",
     "p210le": "yuv422p10le",
 }
-"""Layouts of encoders that take no planar one, and the planar layout that holds the same samples."""
+_REPACKED_RGB = {"rgb24": "gbrp", "bgr0": "gbrp"}
+"""Layouts of encoders that take no planar one, and the planar layout that holds the same samples. RGB only
+for those that also store RGB: AMD's and Intel's would convert it, with a matrix of their own choice."""
+
+_STORES_RGB = frozenset({"libx264rgb", "ffv1"})
+
+_RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
+"""Options with which a user takes the choice of quality into their own hands."""
 
 PROBED_SIZE = (640, 480)
 """Trial openings use it; below 160 lines some hardware encoders refuse."""
@@ -209,7 +215,7 @@ def settings_for(
             raise UsageError(
                 f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}"
             )
-    elif quality is not None and name != "prores_ks":
+    elif quality is not None and name != "prores_ks" and not _RATE_CONTROLS & set(options):
         crf = quality.default
     if crf is not None and quality is not None:
         final |= _quality_options(name, quality, crf)
@@ -369,13 +375,14 @@ def _planar_formats(name: str) -> Mapping[str, str]:
     """Planar layouts an encoder can be fed with -> the layouts it is opened with for them."""
     formats: dict[str, str] = {}
     repacked: dict[str, str] = {}
+    repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
     for video_format in av.Codec(name, "w").video_formats or ():
         try:
             planar = PixelFormat.parse(video_format.name).name
             formats.setdefault(planar, planar)
         except FrameFormatError:
-            if video_format.name in _REPACKED:
-                repacked.setdefault(_REPACKED[video_format.name], video_format.name)
+            if video_format.name in repackable:
+                repacked.setdefault(repackable[video_format.name], video_format.name)
     return {**repacked, **formats}
 
 

@@ -7,7 +7,7 @@ again where the container cannot hold the coding. It knows one stream, never fil
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import cast
 
@@ -23,6 +23,8 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import SubtitleSet
 
+from vidsr.media.clock import DISCONTINUITY_SECONDS
+from vidsr.media.demux import reason
 from vidsr.media.timeline import Timeline
 
 MILLISECOND = Fraction(1, 1000)
@@ -36,10 +38,14 @@ less than one AAC frame of 1024 samples at 48 kHz."""
 
 
 class Lane(ABC):
-    """source: where its packets come from. target: the output's stream they go to."""
+    """source: where its packets come from. target: the output's stream they go to.
+
+    on_damage: called with a packet that could not be decoded, and why.
+    """
 
     source: Stream
     target: Stream
+    on_damage: Callable[[Packet[Stream], str], None] = staticmethod(lambda packet, why: None)
 
     @abstractmethod
     def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
@@ -60,6 +66,8 @@ class CopyLane(Lane):
         self._unit = source.time_base or MILLISECOND
         self._offset = timeline.offset_in(self._unit)
         self._clips = source.type == "subtitle"
+        self._last: int | None = None
+        self._step = 1
 
     def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -72,12 +80,37 @@ class CopyLane(Lane):
             packet.duration = max(round((stretch[1] - stretch[0]) / self._unit), 1)
         elif not self._timeline.contains(start):
             return
-        if packet.pts is not None:
-            packet.pts -= self._offset
-        if packet.dts is not None:
-            packet.dts -= self._offset
+        self._shift(packet, -self._offset)
+        if not self._clips:
+            self._keep_order(packet)
         packet.stream = self.target
         yield packet
+
+    def _keep_order(self, packet: Packet[Stream]) -> None:
+        """Move a packet behind the one before it, because muxers refuse clocks that step back.
+
+        A large step back is a new beginning of the clock and moves everything behind it, as it does for
+        the frames.
+        """
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is None:
+            return
+        if self._last is not None and stamp <= self._last:
+            back = self._last - stamp
+            if back * self._unit > DISCONTINUITY_SECONDS:
+                self._offset -= back + self._step
+                self._shift(packet, back + self._step)
+            else:
+                self._shift(packet, back + 1)
+            stamp += back + 1
+        self._last, self._step = max(stamp, self._last or stamp), max(packet.duration or 1, 1)
+
+    @staticmethod
+    def _shift(packet: Packet[Stream], by: int) -> None:
+        if packet.pts is not None:
+            packet.pts += by
+        if packet.dts is not None:
+            packet.dts += by
 
 
 class AudioLane(Lane):
@@ -111,8 +144,9 @@ class AudioLane(Lane):
             return
         try:
             frames = packet.decode()
-        except av.error.FFmpegError:
-            return  # the resampler fills the hole with silence
+        except av.error.FFmpegError as error:
+            self.on_damage(packet, reason(error))  # the resampler fills the hole with silence
+            return
         for frame in frames:
             if isinstance(frame, AudioFrame):
                 yield from self._encode(frame)
@@ -164,7 +198,8 @@ class SubtitleLane(Lane):
             return
         try:
             decoded = self._decoder.decode2(packet)
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
+            self.on_damage(packet, reason(error))
             return
         if decoded is None or not len(decoded):
             return

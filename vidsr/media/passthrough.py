@@ -18,7 +18,8 @@ from av.subtitles.stream import SubtitleStream
 
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
-from vidsr.media.demux import open_source, reading
+from vidsr.media.damage import Damage
+from vidsr.media.demux import open_source, read_packets, reading
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
@@ -35,7 +36,8 @@ SUBTITLE_LOOKBACK_SECONDS = Fraction(60)
 class Passthrough:
     """The streams beside the video, on their way.
 
-    notes: one line for people about each thing that is not kept as it is.
+    notes: one line for people about each thing that is not kept as it is. damage: what could not be read
+    on the way.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Passthrough:
         dropped = [p.note for p in self._plans if p.fate is Fate.DROP and p.note is not None]
         if strict and dropped:
             raise StreamRefusedError("; ".join(dropped), "name the output .mkv, or leave out --strict")
+        self.damage: list[Damage] = []
         self._lanes: dict[int, Lane] = {}
         self._covers: list[Packet[Stream]] = []
         self._container: InputContainer | None = None
@@ -84,6 +87,7 @@ class Passthrough:
             target: Stream = out.add_stream_from_template(stream)
         else:
             lane = self._lanes[stream.index] = self._lane(out, decided, stream)
+            lane.on_damage = self._note_packet
             target = lane.target
         copied = decided.fate is not Fate.CONVERT
         target.metadata.update(stream_tags(decided.stream, self._output, copied=copied))
@@ -122,8 +126,8 @@ class Passthrough:
             self._seek(self._container, self._timeline.start)
         for stream in self._container.streams:
             stream.discard = Discard.default if stream.index in self._lanes else Discard.all
-        if self._lanes:
-            self._packets = self._container.demux(*[lane.source for lane in self._lanes.values()])
+        sources = [lane.source for lane in self._lanes.values()]
+        self._packets = read_packets(self._container, sources, self._note_unreadable)
         return self._covers
 
     def _seek(self, container: InputContainer, start: Fraction) -> None:
@@ -154,17 +158,22 @@ class Passthrough:
 
     def _next(self) -> Packet[Stream] | None:
         """The next packet that may matter; None at the end of what is kept."""
-        with reading(self._source.path, "read its other streams"):
-            for packet in self._packets:
-                if not packet.size:
-                    continue
-                moment = _moment(packet)
-                end = self._timeline.end
-                if end is not None and moment is not None and moment > end + INTERLEAVE_SECONDS:
-                    self._packets = iter(())
-                    return None
-                return packet
-        return None
+        packet = next(self._packets, None)
+        if packet is None:
+            return None
+        end, moment = self._timeline.end, _moment(packet)
+        if end is not None and moment is not None and moment > end + INTERLEAVE_SECONDS:
+            self._packets = iter(())
+            return None
+        return packet
+
+    def _note_packet(self, packet: Packet[Stream], why: str) -> None:
+        stamp = packet.pts
+        time = None if stamp is None else stamp * packet.time_base
+        self.damage.append(Damage("undecodable", packet.stream.index, stamp, time, 1, why))
+
+    def _note_unreadable(self, why: str) -> None:
+        self.damage.append(Damage("unreadable", self._source.video_index, None, None, 1, why))
 
     def close(self) -> None:
         if self._container is not None:

@@ -185,7 +185,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
     time_base = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate
     duration = _duration(container, stream, time_base)
-    count, origin = _frame_count(stream, duration, rate)
+    count, origin = _frame_count(container, stream, duration, rate)
     return SourceInfo(
         path=path,
         format_name=container.format.name,
@@ -200,7 +200,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         frame_count_estimate=count,
         frame_count_origin=origin,
         start_pts=stream.start_time if stream.start_time is not None else frame.pts,
-        start_time=Fraction(container.start_time or 0, AV_TIME_BASE),
+        start_time=_start_time(container),
         duration=duration,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         rotation=frame.rotation,
@@ -263,6 +263,17 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> ChromaLo
     return ChromaLocation.UNSPECIFIED
 
 
+def _start_time(container: InputContainer) -> Fraction:
+    """When the container starts, in seconds: FFmpeg's microseconds, made exact by a stream that fits."""
+    rounded = Fraction(container.start_time or 0, AV_TIME_BASE)
+    for stream in container.streams:
+        if stream.start_time is not None and stream.time_base is not None:
+            exact = stream.start_time * stream.time_base
+            if abs(exact - rounded) < Fraction(1, AV_TIME_BASE):
+                return exact
+    return rounded
+
+
 def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
     if stream.duration:
         return stream.duration * time_base
@@ -277,9 +288,12 @@ def _duration(container: InputContainer, stream: VideoStream, time_base: Fractio
 
 
 def _frame_count(
-    stream: VideoStream, duration: Fraction | None, rate: Fraction | None
+    container: InputContainer, stream: VideoStream, duration: Fraction | None, rate: Fraction | None
 ) -> tuple[int | None, str | None]:
-    if stream.frames:
+    counted = next((v for k, v in stream.metadata.items() if k.startswith("NUMBER_OF_FRAMES")), "")
+    if counted.isdecimal():  # Matroska's statistics tag
+        return int(counted), "header"
+    if stream.frames and container.format.name != "avi":  # AVI counts the gaps between frames too
         return stream.frames, "header"
     if duration is not None and rate:
         return round(duration * rate), "duration x rate"

@@ -8,73 +8,73 @@ flushed, and whatever is missing in between is listed in `damage`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Self
 
 import av.error
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.errors import FrameSizeError
 from vidsr.frames import Frame
 from vidsr.job import Segment
-from vidsr.media.demux import main_video_stream, open_source, reading, reason
+from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES, Clock
+from vidsr.media.damage import Damage, Kind
+from vidsr.media.demux import main_video_stream, open_source, read_packets, reason
+from vidsr.media.ledger import Ledger
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo, color_of
+from vidsr.media.tail import Tail
+from vidsr.media.truncation import missing_bytes
 
 __all__ = ["Damage", "Reader", "locate_frames", "locate_times"]
 
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Something of the source that is not in the output as it should be.
-
-    kind: "undecodable" (a packet gave an error), "corrupt" (a frame was decoded with errors), "missing"
-        (packets went in and no frame came out), "unreadable" (the container broke off with an error),
-        "truncated" (the stream ends before its announced end), "backward" (a time stamp went back and
-        its frame was moved behind the one before it).
-    pts: where, in the video time base; None if unknown. packets: how many are concerned.
-    detail: for people.
-    """
-
-    kind: Literal["undecodable", "corrupt", "missing", "unreadable", "truncated", "backward"]
-    pts: int | None
-    time: Fraction | None
-    packets: int
-    detail: str
-
-    def __str__(self) -> str:
-        where = "" if self.time is None else f" at {float(self.time):.3f} s"
-        return f"{self.kind}{where}: {self.detail}"
+SEEK_MARGINS_SECONDS = (0, 5, 30)
+"""How far before a segment's start the demuxer is sent, one after the other, until it lands on a key frame
+before it; transport streams are searched by decoding time and may land behind. Then: from the beginning."""
 
 
 class Reader:
     """The frames of a source, or of a segment of it.
 
     `frames` may be called once. `stop` may be called from any thread: the frames then end at the next
-    packet.
+    packet. damage: filled while the frames are read, complete when they have ended.
     """
 
     def __init__(self, source: SourceInfo, segment: Segment | None = None, *, threads: int = 0) -> None:
-        """threads: of the decoder; 0 = as many as it likes."""
+        """threads: of the decoder; 0 = as many as there are cores.
+
+        Raises SourceError if the file cannot be opened any more.
+        """
         self._source = source
         self._segment = segment or Segment()
+        self._threads = threads
         self._stop = threading.Event()
         self._planes = PlaneReader()
-        self._last_pts: int | None = None
+        self._ledger = Ledger(source.codec, source.format_name, source.time_base)
+        self._clock = Clock(source.format_name, source.time_base)
         self._index = 0
+        self._packets_read = 0
         self.damage: list[Damage] = []
-        self._container: InputContainer = open_source(source.path)
-        self._stream: VideoStream = main_video_stream(self._container, source.path)
-        context = self._stream.codec_context
-        context.thread_type = "AUTO"
-        context.thread_count = threads
+        self._container, self._stream = self._open()
+
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        container = open_source(self._source.path)
+        stream = main_video_stream(container, self._source.path)
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.thread_count = self._threads
+        return container, stream
 
     def __enter__(self) -> Self:
         return self
@@ -95,55 +95,81 @@ class Reader:
         """The frames in presentation order, each once.
 
         Raises FrameSizeError when the picture's size changes on the way, FrameFormatError for a layout
-        that cannot be held, DamagedSourceError if reading fails before the first frame.
+        that cannot be held.
         """
+        end = self._segment.end_pts
         for decoded in self._decoded():
-            pts = self._monotonic(decoded)
-            if pts is None:
-                continue
-            if self._segment.end_pts is not None and pts >= self._segment.end_pts:
-                break
+            pts = self._clock.stamp(decoded)
+            if self._clock.stepped_back:
+                back = float(self._clock.stepped_back * self._source.time_base)
+                self._note("backward", pts, f"the time stamp before is up to {back:.3f} s later")
+            if end is not None and pts >= end:
+                return
             if pts in self._segment:
                 yield self._frame(decoded, pts)
+        if not self._stop.is_set():
+            self._check_end()
 
     def _decoded(self) -> Iterator[VideoFrame]:
+        packets = read_packets(self._container, [self._stream], self._unreadable)
         if self._segment.start_pts is not None:
-            self._seek(self._segment.start_pts)
-        for packet in self._packets():
+            packets = self._packets_from(self._segment.start_pts)
+        tail = Tail(self._stream)
+        for packet in packets:
             if self._stop.is_set():
                 return
+            self._packets_read += 1
+            tail.remember(packet)
+            self._ledger.went_in(packet)
             try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue
+                frames = self._stream.decode(packet)
             except av.error.FFmpegError as error:
+                self._ledger.refused(packet)
                 self._note("undecodable", packet.pts, reason(error))
                 continue
-            yield from frames
+            yield from self._accounted(frames)
+        yield from self._flushed(tail)
+        self._note_missing(self._ledger.close())
+        if uncounted := self._ledger.uncounted:
+            self._note("missing", None, f"{uncounted} packets gave no frame", uncounted)
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
+    def _flushed(self, tail: Tail) -> Iterator[VideoFrame]:
+        """What the decoder still holds; if that fails half way, the end decoded again by one thread."""
         try:
-            yield from self._container.demux(self._stream)
+            yield from self._accounted(self._stream.decode(None))
         except av.error.FFmpegError as error:
-            self._note("unreadable", self._last_pts, reason(error))
-            flush: Packet[VideoStream] = cast("Packet[VideoStream]", Packet())
-            flush.stream = self._stream
-            yield flush
+            self._note("undecodable", self._clock.last, reason(error))
+        else:
+            if self._ledger.is_settled:
+                return
+        again = (frame for frame in tail.decode() if not self._ledger.has_seen(frame))
+        yield from self._accounted(again)
 
-    def _seek(self, start_pts: int) -> None:
-        with reading(self._source.path, "seek"):
-            self._container.seek(start_pts, stream=self._stream)
+    def _accounted(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        for frame in frames:
+            self._note_missing(self._ledger.came_out(frame))
+            if frame.is_corrupt:
+                self._note("corrupt", frame.pts, "decoded with errors; parts of the picture may be wrong")
+            yield frame
 
-    def _monotonic(self, decoded: VideoFrame) -> int | None:
-        pts = decoded.pts if decoded.pts is not None else decoded.dts
-        last = self._last_pts
-        if pts is None:
-            pts = 0 if last is None else last + max(decoded.duration, 1)
-        if last is not None and pts <= last:
-            self._note("backward", pts, f"its time stamp is not after the one before it ({last})")
-            pts = last + 1
-        self._last_pts = pts
-        return pts
+    def _packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
+        """Packets from a key frame at or before a time stamp on."""
+        seekable = self._source.format_name not in WITHOUT_PRESENTATION_TIMES
+        for margin in SEEK_MARGINS_SECONDS if seekable else ():
+            target = start_pts - int(margin / self._source.time_base)
+            if target <= (self._source.start_pts or 0):
+                break
+            try:
+                self._container.seek(target, stream=self._stream)
+            except av.error.FFmpegError:
+                break
+            packets = read_packets(self._container, [self._stream], self._unreadable)
+            first = next(packets, None)
+            if first is not None and first.is_keyframe and first.pts is not None and first.pts <= start_pts:
+                return chain([first], packets)
+        self._container.close()
+        self._container, self._stream = self._open()
+        return read_packets(self._container, [self._stream], self._unreadable)
 
     def _frame(self, decoded: VideoFrame, pts: int) -> Frame:
         source = self._source
@@ -166,12 +192,40 @@ class Reader:
         self._index += 1
         return frame
 
-    def _note(
-        self,
-        kind: Literal["undecodable", "corrupt", "missing", "unreadable", "truncated", "backward"],
-        pts: int | None,
-        detail: str,
-        packets: int = 1,
-    ) -> None:
-        time = None if pts is None else pts * self._source.time_base
-        self.damage.append(Damage(kind, pts, time, packets, detail))
+    def _check_end(self) -> None:
+        """Note it if the file is shorter than it announces, in bytes or in frames."""
+        try:
+            short = missing_bytes(self._source.path)
+        except OSError as error:
+            self._note("unreadable", self._clock.last, error.strerror or "I/O error")
+            return
+        announced = 0
+        if self._source.frame_count_origin == "header" and self._segment.start_pts is None:
+            announced = self._source.frame_count_estimate or 0
+        lost = max(announced - self._packets_read, 0)
+        frames = f"{lost} of {announced} announced frames are not there"
+        if short:
+            detail = f"the file is at least {short} bytes short" + (f"; {frames}" if lost else "")
+            self._note("truncated", self._clock.last, detail, lost)
+        elif lost:
+            self._note("missing", None, frames, lost)
+
+    def _note_missing(self, lost: list[int]) -> None:
+        lost = [pts for pts in lost if pts in self._segment]
+        if not lost:
+            return
+        where = "before the first key frame" if self._clock.last is None else "between decoded frames"
+        count = f"{len(lost)} frame{'s' if len(lost) > 1 else ''}"
+        self._note("missing", lost[0], f"{count} {where} could not be decoded", len(lost))
+
+    def _unreadable(self, words: str) -> None:
+        self._note("unreadable", self._clock.last, words)
+
+    def _note(self, kind: Kind, pts: int | None, detail: str, packets: int = 1) -> None:
+        """Put on record; a run of the same trouble becomes one entry."""
+        last = self.damage[-1] if self.damage else None
+        if last is not None and (last.kind, last.detail) == (kind, detail):
+            self.damage[-1] = replace(last, packets=last.packets + packets)
+            return
+        time: Fraction | None = None if pts is None else pts * self._source.time_base
+        self.damage.append(Damage(kind, self._source.video_index, pts, time, packets, detail))

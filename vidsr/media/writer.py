@@ -39,6 +39,7 @@ from vidsr.errors import (
 from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
+from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size, configure
 from vidsr.media.passthrough import Passthrough
@@ -138,6 +139,11 @@ class Writer:
             return list(self._passthrough.notes)
         note = f"tags left out, {self._format.label} cannot hold them: {', '.join(lost)}"
         return [*self._passthrough.notes, note]
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What of the other streams could not be read; complete after `finish`."""
+        return self._passthrough.damage
 
     def __enter__(self) -> Self:
         return self

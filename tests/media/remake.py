@@ -1,0 +1,79 @@
+"""An upscaling that changes nothing: the reader's frames straight into the writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidsr.frames import Color, Frame, Matrix, Range
+from vidsr.job import Segment
+from vidsr.media.encoders import settings_for
+from vidsr.media.pixels import planar_equivalent
+from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.reader import Damage, Reader
+from vidsr.media.writer import Writer, Written
+
+BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1)
+
+
+@dataclass(frozen=True)
+class Remade:
+    info: SourceInfo
+    written: Written
+    notes: list[str]
+    damage: list[Damage]
+
+
+def frames_of(path: Path, segment: Segment | None = None) -> list[Frame]:
+    with Reader(probe(path), segment, threads=2) as reader:
+        return list(reader.frames())
+
+
+def remake(
+    source: Path,
+    output: Path,
+    *,
+    encoder: str = "ffv1",
+    segment: Segment | None = None,
+    audio: str = "all",
+    subtitles: str = "all",
+    strict: bool = False,
+    overwrite: bool = False,
+    color: Color | None = None,
+    options: dict[str, str] | None = None,
+) -> Remade:
+    """Read everything, write everything, in one thread. x264 is lossless unless options say otherwise."""
+    info = probe(source)
+    layout = planar_equivalent(info.pixel_format)
+    lossless = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1"}}.get(encoder, {})
+    fast = "ultrafast" if encoder in ("libx264", "libx265") else None
+    settings = settings_for(
+        encoder,
+        preset=fast,
+        pixel_format=layout.name if encoder == "ffv1" else None,
+        options=lossless if options is None else options,
+        source=layout,
+        container=output.suffix,
+        threads=2,
+    )
+    with (
+        Reader(info, segment, threads=2) as reader,
+        Writer(
+            output,
+            info,
+            settings,
+            width=info.width,
+            height=info.height,
+            color=color or info.color,
+            segment=segment,
+            audio=audio,
+            subtitles=subtitles,
+            strict=strict,
+            overwrite=overwrite,
+        ) as writer,
+    ):
+        for frame in reader.frames():
+            writer.write(frame)
+        writer.finish()
+    assert writer.written is not None
+    return Remade(info, writer.written, writer.notes, reader.damage + writer.damage)

@@ -1,0 +1,58 @@
+"""When each decoded frame is shown: its time stamp as FFmpeg gives it, made strictly increasing.
+
+It knows the containers that store no presentation times, and clocks that step back.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from av.video.frame import VideoFrame
+
+DISCONTINUITY_SECONDS = 1
+"""A step back by more than this is a new beginning of the clock (a spliced recording), not a stray frame."""
+
+WITHOUT_PRESENTATION_TIMES = frozenset({"avi"})
+"""Containers with one time stamp a packet, in decoding order. FFmpeg makes up presentation times for them
+that are wrong with B-frames; the decoding time of the packet that made a frame come out is right."""
+
+
+class Clock:
+    """Gives each frame of one stream its time stamp, in order.
+
+    offset: what has been added so far because the source's clock began anew. stepped_back: by how many
+    units the last frame's own time stamp was not behind the one before; 0 if all was well.
+    """
+
+    def __init__(self, format_name: str, time_base: Fraction) -> None:
+        self._use_decoding_times = format_name in WITHOUT_PRESENTATION_TIMES
+        self._unit = time_base
+        self.last: int | None = None
+        self.offset = 0
+        self.stepped_back = 0
+        self._usual_step = 1
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """The frame's pts, always behind the last one. Without any time stamp: one duration later."""
+        first, second = (frame.dts, frame.pts) if self._use_decoding_times else (frame.pts, frame.dts)
+        own, last = first if first is not None else second, self.last
+        step = max(frame.duration, 1)
+        self.stepped_back = 0
+        if last is None:
+            self.last = own or 0
+            return self.last
+        if own is None:
+            self.last = last + step
+        elif own + self.offset > last:
+            self.last = own + self.offset
+        elif self._use_decoding_times:
+            self.last = last + max(self._usual_step, step)  # the flushed frames repeat the last packet's time
+        else:
+            self.stepped_back = max(last - own - self.offset, 1)
+            if self.stepped_back * self._unit > DISCONTINUITY_SECONDS:
+                self.offset += self.stepped_back + step
+                self.last = last + step
+            else:
+                self.last = last + 1
+        self._usual_step = self.last - last
+        return self.last
