@@ -65,7 +65,7 @@ def test_a_trained_network_is_told_apart(tmp_path: Path) -> None:
     architecture = Architecture.srvgg(num_feat=8, num_conv=3, upscale=2, act_type="leakyrelu")
     network = architecture.build()
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
-    for _ in range(150):
+    for _ in range(100):
         picture = torch.rand(4, 3, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
         loss = (torch.nn.functional.avg_pool2d(network(picture), 2) - picture).square().mean()
         optimiser.zero_grad()

@@ -32,7 +32,7 @@ architectures = st.one_of(srvgg, official_rrdb, older_rrdb)
 seeds = st.integers(0, 2**31)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(architecture=architectures, seed=seeds, wrapper=st.sampled_from([None, "params_ema", "params"]))
 def test_pth(architecture: Architecture, seed: int, wrapper: str | None) -> None:
     state = random_state(architecture, seed)
@@ -41,7 +41,7 @@ def test_pth(architecture: Architecture, seed: int, wrapper: str | None) -> None
         check_from_tensors(architecture, state, Path(folder) / "m.pth")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(architecture=architectures, seed=seeds)
 def test_safetensors(architecture: Architecture, seed: int) -> None:
     state = random_state(architecture, seed)
@@ -66,7 +66,7 @@ def check_from_tensors(architecture: Architecture, state: dict[str, torch.Tensor
     assert content_digest(architecture, told.state) == content_digest(architecture, state)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     architecture=architectures,
     seed=seeds,

@@ -16,6 +16,7 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -272,7 +273,10 @@ def _reading() -> Iterator[None]:
             f"{error.code} {error.reason}", transient=error.code in TRANSIENT_STATUS
         ) from error
     except urllib.error.URLError as error:
-        raise _FailedError(f"it cannot be reached ({error.reason})", transient=True) from error
+        hopeless = isinstance(
+            error.reason, (socket.gaierror, ConnectionRefusedError)
+        )  # no network, no server
+        raise _FailedError(f"it cannot be reached ({error.reason})", transient=not hopeless) from error
     except http.client.IncompleteRead as error:
         raise _FailedError("the connection broke off", transient=True) from error
     except http.client.HTTPException as error:
