@@ -146,8 +146,11 @@ def luma_span(axis: Axis, start: int, stop: int, length: int) -> tuple[int, int,
     if axis.step == 1:
         return start, stop, 0, 0
     taps = axis.taps_down()
-    first, end = axis.step * start + taps[0][0], axis.step * (stop - 1) + taps[-1][0] + 1
-    return max(first, 0), min(end, length), max(-first, 0), max(end - length, 0)
+    wanted, wanted_end = axis.step * start + taps[0][0], axis.step * (stop - 1) + taps[-1][0] + 1
+    first = min(max(wanted, 0), length - 1)  # a cell of a tiny picture may lie beyond it altogether
+    end = max(min(wanted_end, length), first + 1)
+    before = max(-wanted, 0)
+    return first, end, before, wanted_end - wanted - before - (end - first)
 
 
 def _weighted_sum(parts: list[tuple[Tensor, float]]) -> Tensor:

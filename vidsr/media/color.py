@@ -62,7 +62,8 @@ def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) ->
 
     matrix: BT.709 from 720 lines or 1280 samples a line on, BT.601 below. RGB of a format that has no
         R'G'B' planes says nothing and counts as unspecified; R'G'B' planes are always RGB.
-    range: full for R'G'B', limited otherwise (gray too: monochrome H.264 is limited unless it says full).
+    range: limited, gray too (monochrome H.264 is limited unless it says full). R'G'B' planes are always
+        full: mpv, swscale and zscale show them so even where the stream says limited.
     primaries, transfer: those of the matrix. For BT.601: 625-line ones at 576 lines, 525-line ones at
         480 and 486, BT.709 ones otherwise, since a picture of no broadcast size was hardly made for
         a broadcast display (mpv and libplacebo decide so; others ignore primaries).
@@ -79,9 +80,9 @@ def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) ->
         else:
             matrix = Matrix.BT470BG if height == 576 else Matrix.SMPTE170M
     _check_supported(matrix)
-    range_ = color.range
+    range_ = Range.FULL if format.family == "rgb" else color.range
     if range_ is Range.UNSPECIFIED:
-        range_ = Range.FULL if format.family == "rgb" else Range.LIMITED
+        range_ = Range.LIMITED
     location = color.chroma_location
     if location is ChromaLocation.UNSPECIFIED:
         location = ChromaLocation.LEFT if range_ is Range.LIMITED else ChromaLocation.CENTER
@@ -274,11 +275,15 @@ class _CodeValues:
 
     @classmethod
     def of(cls, format: PixelFormat, color: Color) -> _CodeValues:  # noqa: A002
-        """H.273, 8.3: the equations for video_full_range_flag 0 and 1."""
+        """H.273, 8.3: the equations for video_full_range_flag 0 and 1.
+
+        YCgCo is defined on R'G'B' samples, so that its chroma has their span.
+        """
         unit = 1 << (format.bits - 8)
         if color.range is Range.FULL:
             return cls(0.0, float(format.peak), 128.0 * unit, float(format.peak))
-        return cls(16.0 * unit, 219.0 * unit, 128.0 * unit, 224.0 * unit)
+        chroma_span = 219.0 if color.matrix is Matrix.YCGCO else 224.0
+        return cls(16.0 * unit, 219.0 * unit, 128.0 * unit, chroma_span * unit)
 
 
 def _check_supported(matrix: Matrix) -> None:
