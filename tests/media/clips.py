@@ -10,7 +10,15 @@ from tests.media.reference import ffmpeg
 PICTURE = "testsrc2=size=96x64:rate=25:duration=2"
 TONE = "sine=frequency=440:sample_rate=48000:duration=2"
 TONE2 = "sine=frequency=880:sample_rate=44100:duration=2"
-SRT = "1\n00:00:00,200 --> 00:00:00,900\nFirst line\n\n2\n00:00:01,100 --> 00:00:01,700\nSecond, with ümlaut\n\n"
+SRT = """1
+00:00:00,200 --> 00:00:00,900
+First line
+
+2
+00:00:01,100 --> 00:00:01,700
+Second, with ümlaut
+
+"""
 ASS = """[Script Info]
 ScriptType: v4.00+
 PlayResX: 96
@@ -86,8 +94,8 @@ def negative(path: Path) -> None:
     """MPEG-TS whose 33-bit clock wraps after 0.4 s: FFmpeg reads the time before that as negative."""
     wrap = 2**33 / 90000
     _make(
-        path, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "mp2", "-muxdelay", "0", "-muxpreload", "0",
-        "-output_ts_offset", f"{wrap - 0.4:.6f}",
+        path, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "mp2",
+        "-muxdelay", "0", "-muxpreload", "0", "-output_ts_offset", f"{wrap - 0.4:.6f}",
     )  # fmt: skip
 
 
@@ -185,8 +193,8 @@ def hdr10(path: Path) -> None:
     master = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
     _make(
         path, *_picture("format=yuv420p10le"), "-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-t", "0.4",
-        "-x265-params", f"log-level=none:hdr10=1:repeat-headers=1:chromaloc=2:colorprim=bt2020:transfer=smpte2084:"
-        f"colormatrix=bt2020nc:range=limited:master-display={master}:max-cll=1000,400",
+        "-x265-params", "log-level=none:hdr10=1:repeat-headers=1:chromaloc=2:colorprim=bt2020:"
+        f"transfer=smpte2084:colormatrix=bt2020nc:range=limited:master-display={master}:max-cll=1000,400",
     )  # fmt: skip
 
 
@@ -250,6 +258,29 @@ def ntsc(path: Path) -> None:
     _make(path, *_picture(source="testsrc2=size=96x64:rate=24000/1001:duration=0.5"), *H264)
 
 
+def sound_first(path: Path) -> None:
+    _make(path, *_picture(), "-f", "lavfi", "-i", TONE, "-map", "1", "-map", "0", *H264, "-c:a", "flac")
+
+
+def two_videos(path: Path) -> None:
+    small = "testsrc=size=48x32:rate=25:duration=2"
+    _make(path, *_picture(), *_picture(source=small), "-map", "0", "-map", "1", *H264)
+
+
+def odd_tags(path: Path) -> None:
+    _make(path, *_picture(), *H264, "-t", "0.4", "-metadata", "title=Tagged", "-metadata", "MOOD=calm",
+          "-metadata", "CATALOG_NUMBER=7")  # fmt: skip
+
+
+def statistics(path: Path) -> None:
+    """Tags as mkvmerge writes them, that would be wrong about another coding."""
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-c:a", "flac", "-metadata:s", "BPS=12345",
+        "-metadata:s", "NUMBER_OF_FRAMES-eng=50", "-metadata:s", "NUMBER_OF_BYTES=4711",
+        "-metadata:s", "_STATISTICS_TAGS=BPS NUMBER_OF_FRAMES",
+    )  # fmt: skip
+
+
 def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
@@ -288,6 +319,10 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "spliced.ts": spliced,
     "open_gop.ts": open_gop,
     "ntsc.mp4": ntsc,
+    "sound_first.mkv": sound_first,
+    "two_videos.mkv": two_videos,
+    "odd_tags.mkv": odd_tags,
+    "statistics.mkv": statistics,
     "sound_only.m4a": sound_only,
     "picture.png": picture,
     "picture.jpg": picture,

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 import imageio_ffmpeg
+import numpy as np
+import numpy.typing as npt
 
 
 def ffmpeg(*arguments: str | Path, expect_success: bool = True) -> tuple[bytes, str]:
@@ -58,7 +60,8 @@ def packets(path: Path) -> dict[int, list[Row]]:
         "-v", "error", "-copyts", "-i", path, "-map", "0", "-map", "-0:t?", "-c", "copy", "-copyinkf",
         "-f", "framehash", "-hash", "md5", "-",
     )  # fmt: skip
-    return _rows(out)
+    carried = [s.index for s in streams(path) if s.kind != "attachment"]
+    return {carried[number]: rows for number, rows in _rows(out).items()}
 
 
 def decoded(path: Path, *options: str) -> list[Row]:
@@ -76,6 +79,12 @@ def decoded_sound(path: Path, number: int = 0) -> list[Row]:
         "-v", "error", "-copyts", "-i", path, "-map", f"0:a:{number}", "-f", "framehash", "-hash", "md5", "-"
     )
     return _rows(out)[0]
+
+
+def sound_samples(path: Path, number: int) -> npt.NDArray[np.float32]:
+    """The samples of a sound track in mono."""
+    out, _ = ffmpeg("-v", "error", "-i", path, "-map", f"0:a:{number}", "-ac", "1", "-f", "f32le", "-")
+    return np.frombuffer(out, np.float32)
 
 
 def raw_video(path: Path, pixel_format: str) -> bytes:
@@ -124,7 +133,7 @@ def global_metadata(path: Path) -> dict[str, str]:
 
 
 def chapters(path: Path) -> list[Chapter]:
-    text = ffmpeg("-v", "error", "-i", path, "-f", "ffmetadata", "-")[0].decode()
+    text = ffmpeg("-v", "error", "-copyts", "-i", path, "-f", "ffmetadata", "-")[0].decode()
     found = []
     for block in text.split("[CHAPTER]")[1:]:
         fields = dict(line.split("=", 1) for line in block.split("[", 1)[0].splitlines() if "=" in line)
@@ -158,7 +167,7 @@ def subtitle_text(path: Path, number: int) -> list[tuple[Fraction, Fraction, str
 
 
 def silences(path: Path) -> list[tuple[float, float]]:
-    """(start, end) of stretches of at least 0.2 s below -50 dB, gaps in the time stamps filled, in seconds."""
+    """(start, end) in seconds of stretches of at least 0.2 s below -50 dB, with gaps filled by silence."""
     _, text = ffmpeg(
         "-copyts", "-i", path, "-map", "0:a:0", "-af",
         "aresample=async=1:first_pts=0,silencedetect=noise=-50dB:duration=0.2", "-f", "null", "-",
@@ -183,8 +192,8 @@ def _rows(text: bytes) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = {}
     for line in text.decode().splitlines():
         if line.startswith("#tb"):
-            number, unit = line.removeprefix("#tb").split(":")
-            units[int(number)] = Fraction(unit.strip())
+            number, tick = line.removeprefix("#tb").split(":")
+            units[int(number)] = Fraction(tick.strip())
         elif line and not line.startswith("#"):
             fields = [item.strip() for item in line.split(",")]
             stream = int(fields[0])

@@ -15,8 +15,8 @@ from vidsr.job import Segment
 from vidsr.media.probe import probe
 from vidsr.media.reader import locate_frames, locate_times
 
-CLIPS = ["b_frames.mp4", "b_frames.mkv", "vfr.mkv", "late.ts", "negative.ts", "edit_list.mp4", "interlaced.mpg",
-         "mpeg4.avi", "h264.avi", "raw.h264", "open_gop.ts", "pal8.gif"]  # fmt: skip
+CLIPS = ["b_frames.mp4", "b_frames.mkv", "vfr.mkv", "late.ts", "negative.ts", "edit_list.mp4",
+         "interlaced.mpg", "mpeg4.avi", "h264.avi", "raw.h264", "open_gop.ts", "pal8.gif"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -52,7 +52,7 @@ def test_range_beyond_the_end_is_open(clips: ClipShelf) -> None:
 
 
 def test_first_frame_beyond_the_end_is_an_error(clips: ClipShelf) -> None:
-    with pytest.raises(UsageError, match="frame 50 does not exist: b_frames.mp4 has 50 frames"):
+    with pytest.raises(UsageError, match=r"frame 50 does not exist: b_frames\.mp4 has 50 frames"):
         locate_frames(clips("b_frames.mp4"), 50, 60)
 
 
@@ -80,7 +80,7 @@ def test_a_time_shown_in_milliseconds_finds_its_frame(clips: ClipShelf) -> None:
 
 def test_range_without_a_frame_is_an_error(clips: ClipShelf) -> None:
     info = probe(clips("b_frames.mp4"))
-    with pytest.raises(UsageError, match="no frame of b_frames.mp4 lies in that range") as caught:
+    with pytest.raises(UsageError, match=r"no frame of b_frames\.mp4 lies in that range") as caught:
         locate_times(info, Fraction(10), None)
     assert caught.value.hint == "its last frame is at 1.960 s"
     with pytest.raises(UsageError):

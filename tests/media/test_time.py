@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,6 @@ def test_steps_back_of_the_clock_are_on_record(clips: ClipShelf, tmp_path: Path)
     remade = remake(source, output)
     times = [row.pts for row in reference.decoded(output)]
     assert len(times) == 40
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
     assert [damage.kind for damage in remade.damage] == ["backward"]
     assert float(times[-1] - times[0]) == pytest.approx(39 / 25, abs=0.05)

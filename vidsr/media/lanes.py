@@ -92,7 +92,9 @@ class CopyLane(Lane):
         A large step back is a new beginning of the clock and moves everything behind it, as it does for
         the frames.
         """
-        stamp = packet.dts if packet.dts is not None else packet.pts
+        stamp = packet.dts
+        if stamp is None and self.source.type == "audio":  # in pictures, pts may step back without harm
+            stamp = packet.pts
         if stamp is None:
             return
         if self._last is not None and stamp <= self._last:

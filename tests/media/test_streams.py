@@ -1,0 +1,199 @@
+"""Sound, subtitles, fonts, covers, chapters and tags: kept, converted, or named in one line."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media import reference
+from tests.media.clips import ClipShelf
+from tests.media.remake import remake
+from vidsr.errors import StreamRefusedError, UsageError
+from vidsr.media.probe import probe
+
+MS = Fraction(1, 1000)
+
+
+def test_matroska_keeps_everything_of_matroska(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mkv"
+    remade = remake(source, output)
+    assert remade.notes == []
+    before, after = reference.streams(source), reference.streams(output)
+    assert [s.kind for s in after] == [s.kind for s in before]
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert new.language == old.language
+        assert new.dispositions == old.dispositions
+        assert new.metadata == old.metadata
+    assert after[0].metadata["title"] == "The picture"
+    packets_before, packets_after = reference.packets(source), reference.packets(output)
+    for stream in range(1, 6):
+        assert packets_after[stream] == packets_before[stream]
+    assert reference.chapters(output) == reference.chapters(source)
+    tags = reference.global_metadata(output)
+    assert tags["title"] == "A small film"
+    assert tags["ARTIST"] == "Nobody"
+
+
+def test_fonts_and_cover_are_the_same_bytes(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mkv"
+    remake(source, output)
+    assert reference.attachments(output, tmp_path) == {"Sample.ttf": bytes(range(256)) * 20}
+    cover = reference.streams(output)[7]
+    assert "png" in cover.description
+    assert "attached pic" in cover.dispositions
+    assert reference.packets(output)[7][0].md5 == reference.packets(source)[7][0].md5
+
+
+def test_attachment_of_an_unknown_kind_is_kept(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(clips("fonts_only.mkv"), output)
+    assert reference.attachments(output, tmp_path) == {"odd.bin": b"not really a font" * 9}
+
+
+def test_mp4_says_what_it_cannot_hold(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mp4"
+    remade = remake(source, output, encoder="libx264")
+    assert remade.notes == [
+        "audio 2 (pcm_s16le) is converted to AAC: MP4 cannot hold it",
+        "subtitle 4 (subrip) is converted to mov_text: MP4 cannot hold it",
+        "subtitle 5 (ass) is converted to mov_text: MP4 cannot hold it; positions and fonts are lost",
+        "attachment Sample.ttf is left out: MP4 cannot hold it",
+    ]
+    kinds = [(s.kind, s.language) for s in reference.streams(output) if s.kind != "data"]
+    assert kinds == [
+        ("video", "und"), ("audio", "jpn"), ("audio", "eng"), ("audio", "fra"),
+        ("subtitle", "eng"), ("subtitle", "deu"), ("video", ""),
+    ]  # fmt: skip
+    before, after = reference.packets(source), reference.packets(output)
+    for stream in (1, 3):
+        assert [row.md5 for row in after[stream]] == [row.md5 for row in before[stream]]
+    assert after[7][0].md5 == before[7][0].md5
+    assert reference.chapters(output) == reference.chapters(source)
+    assert reference.global_metadata(output)["title"] == "A small film"
+
+
+def test_text_subtitles_say_the_same_in_mp4(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mp4"
+    remake(source, output, encoder="libx264")
+    assert reference.subtitle_text(output, 0) == [
+        (200 * MS, 900 * MS, "First line"),
+        (1100 * MS, 1700 * MS, "Second, with ümlaut"),
+    ]
+    assert reference.subtitle_text(output, 1) == reference.subtitle_text(source, 1)
+
+
+def test_converted_sound_is_the_same_tone_at_the_same_time(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mp4"
+    remake(source, output, encoder="libx264")
+    old, new = reference.sound_samples(source, 1), reference.sound_samples(output, 1)
+    assert abs(len(new) - len(old)) <= 1024
+    count = min(len(old), len(new)) - 2048
+    noise = new[1024:count] - old[1024:count]
+    assert float((noise**2).mean()) < 1e-3 * float((old**2).mean())
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_mp4_extras_are_kept(clips: ClipShelf, tmp_path: Path, suffix: str) -> None:
+    source, output = clips("extras.mp4"), tmp_path / f"out.{suffix}"
+    remade = remake(source, output, encoder="libx264")
+    changed = ["subtitle 2 (mov_text) is converted to subrip: Matroska cannot hold it"]
+    assert remade.notes == (changed if suffix == "mkv" else [])
+    assert reference.subtitle_text(output, 0) == reference.subtitle_text(source, 0)
+    assert reference.chapters(output) == reference.chapters(source)
+    assert reference.global_metadata(output)["title"] == "A small film"
+    pictures = [s for s in reference.streams(output) if "attached pic" in s.dispositions]
+    assert len(pictures) == 1
+    before, after = reference.packets(source), reference.packets(output)
+    assert after[pictures[0].index][0].md5 == before[4][0].md5
+    languages = {s.kind: s.language for s in reference.streams(output) if s.kind in ("audio", "subtitle")}
+    assert languages == {"audio": "jpn", "subtitle": "eng"}
+
+
+def test_quicktime_keeps_pcm_and_titles(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mov"
+    remade = remake(source, output, encoder="libx264")
+    assert "audio 2 (pcm_s16le)" not in " ".join(remade.notes)
+    assert [row.md5 for row in reference.packets(output)[2]] == [
+        row.md5 for row in reference.packets(source)[2]
+    ]
+    assert [s.title for s in probe(output).streams[:3]] == ["The picture", "Stereo", "Commentary"]
+    assert [s.language for s in probe(output).streams[4:6]] == ["eng", "ger"]
+
+
+def test_webm_gets_opus_and_webvtt(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.webm"
+    remade = remake(source, output, encoder="libvpx-vp9", options={"cpu-used": "8"})
+    assert remade.notes == [
+        "audio 1 (flac) is converted to Opus: WebM cannot hold it",
+        "audio 2 (pcm_s16le) is converted to Opus: WebM cannot hold it",
+        "subtitle 4 (subrip) is converted to webvtt: WebM cannot hold it",
+        "subtitle 5 (ass) is converted to webvtt: WebM cannot hold it; positions and fonts are lost",
+        "attachment Sample.ttf is left out: WebM cannot hold it",
+        "cover picture 7 (png) is left out: WebM cannot hold it",
+    ]
+    assert reference.subtitle_text(output, 0) == reference.subtitle_text(source, 0)
+    assert [row.md5 for row in reference.packets(output)[3]] == [
+        row.md5 for row in reference.packets(source)[3]
+    ]
+
+
+def test_strict_refuses_what_would_be_left_out_before_any_work(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    with pytest.raises(StreamRefusedError, match=r"attachment Sample\.ttf is left out"):
+        remake(clips("everything.mkv"), output, encoder="libx264", strict=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("audio", "subtitles", "expected"),
+    [
+        ("all", "all", [1, 2, 3, 4, 5]),
+        ("none", "all", [4, 5]),
+        ("first", "none", [1]),
+        ("fra", "first", [3, 4]),
+        ("jpn", "deu", [1, 5]),
+    ],
+)
+def test_streams_can_be_chosen(
+    clips: ClipShelf, tmp_path: Path, audio: str, subtitles: str, expected: list[int]
+) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mkv"
+    remake(source, output, audio=audio, subtitles=subtitles)
+    before, after = reference.packets(source), reference.packets(output)
+    kept = [s.index for s in reference.streams(output) if s.kind in ("audio", "subtitle")]
+    assert [after[index] for index in kept] == [before[index] for index in expected]
+
+
+def test_language_that_is_not_there_is_an_error(clips: ClipShelf, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no audio stream is in 'ita'") as caught:
+        remake(clips("everything.mkv"), tmp_path / "out.mkv", audio="ita")
+    assert caught.value.hint == "everything.mkv has: eng, fra, jpn"
+
+
+def test_order_of_the_streams_is_kept(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("sound_first.mkv"), tmp_path / "out.mkv"
+    remake(source, output)
+    assert [s.kind for s in reference.streams(source)] == ["audio", "video"]
+    assert [s.kind for s in reference.streams(output)] == ["audio", "video"]
+
+
+def test_second_video_is_copied_and_said_so(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("two_videos.mkv"), tmp_path / "out.mkv"
+    remade = remake(source, output)
+    assert remade.notes == ["video 1 (h264) is copied as it is, not upscaled"]
+    assert reference.packets(output)[1] == reference.packets(source)[1]
+
+
+def test_tags_that_mp4_cannot_hold_are_named(clips: ClipShelf, tmp_path: Path) -> None:
+    remade = remake(clips("odd_tags.mkv"), tmp_path / "out.mp4", encoder="libx264")
+    assert remade.notes == ["tags left out, MP4 cannot hold them: CATALOG_NUMBER, MOOD"]
+    assert reference.global_metadata(tmp_path / "out.mp4")["title"] == "Tagged"
+
+
+def test_statistics_of_the_old_coding_are_not_kept(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(clips("statistics.mkv"), output)
+    for stream in reference.streams(output):
+        assert not {key for key in stream.metadata if key.startswith(("BPS", "NUMBER_OF", "_STATISTICS"))}
