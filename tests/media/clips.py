@@ -184,6 +184,12 @@ def rotated(path: Path) -> None:
     _make(path, "-display_rotation", "90", "-i", flat, "-c", "copy")
 
 
+def mirrored(path: Path) -> None:
+    flat = path.with_name("flat-for-mirrored.mp4")
+    _make(flat, *_picture(), *H264, "-t", "0.2")
+    _make(path, "-display_rotation", "90", "-display_hflip", "-i", flat, "-c", "copy")
+
+
 def full_range(path: Path) -> None:
     _make(path, *_picture("format=yuvj420p"), "-c:v", "mjpeg", "-q:v", "2", "-t", "0.4")
 
@@ -285,6 +291,13 @@ def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
 
+def sound_with_cover(path: Path) -> None:
+    cover = path.with_name("album.jpg")
+    picture(cover)
+    _make(path, "-f", "lavfi", "-i", TONE, "-i", cover, "-map", "0", "-map", "1", "-c:a", "aac", "-c:v", "copy",
+          "-disposition:v", "attached_pic")  # fmt: skip
+
+
 def picture(path: Path) -> None:
     _make(path, *_picture(), "-frames:v", "1")
 
@@ -306,6 +319,7 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "anamorphic.mp4": anamorphic,
     "anamorphic.mkv": anamorphic,
     "rotated.mp4": rotated,
+    "mirrored.mp4": mirrored,
     "full_range.mov": full_range,
     "hdr10.mkv": hdr10,
     "hdr10.mp4": hdr10,
@@ -324,6 +338,7 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "odd_tags.mkv": odd_tags,
     "statistics.mkv": statistics,
     "sound_only.m4a": sound_only,
+    "sound_with_cover.m4a": sound_with_cover,
     "picture.png": picture,
     "picture.jpg": picture,
 } | {f"{name}.mkv": _format_clip(name) for name in (

@@ -31,7 +31,7 @@ ALLOWED_FORMATS = (
     # containers of video
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,nut,rm,mxf,gxf,dv,wtv,nsv,nuv,ivf,"
     "obu,h264,hevc,vvc,h261,h263,m4v,mjpeg,vc1,av1,yuv4mpegpipe,gif,apng,amv,swf,bink,smk,roq,thp,flic,"
-    "dhav,mpegtsraw,vob,pva,ty,film_cpk,rpl,dirac,dnxhd,ffmetadata,"
+    "dhav,mpegtsraw,vob,pva,ty,film_cpk,rpl,dirac,dnxhd,"
     # known so that they can be named in the refusal: sound
     "mp3,flac,wav,aac,ac3,eac3,dts,w64,aiff,caf,amr,ape,tta,wv,tak,au,opus,truehd,mlp,loas,"
     # ... and pictures
@@ -53,6 +53,12 @@ _IMAGE_SIGNATURES = {
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+}
+_CONTAINER_SIGNATURES = {
+    b"\x1a\x45\xdf\xa3": "Matroska",
+    b"RIFF": "RIFF (AVI)",
+    b"FLV": "Flash",
+    b"OggS": "Ogg",
 }
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<SmoothStreaming")
 _SNIFFED_BYTES = 64 * 1024
@@ -154,6 +160,11 @@ def _diagnosis(path: Path, error: Exception) -> SourceError:
     for signature, kind in _IMAGE_SIGNATURES.items():
         if head.startswith(signature) and (kind != "WebP" or head[8:12] == b"WEBP"):
             return NoVideoStreamError(f"{path} is a {kind} picture, not a video")
+    for signature, kind in _CONTAINER_SIGNATURES.items():
+        if head.startswith(signature):
+            return DamagedSourceError(
+                f"{path} is a {kind} file too damaged to be opened", "record or download it again"
+            )
     if head[4:8] in (b"ftyp", b"mdat", b"wide", b"free"):
         return NotAVideoError(
             f"{path} has no index (moov atom): it was cut off or is still being written",

@@ -7,22 +7,22 @@ options in silence. It knows codecs, never files or frames.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from types import MappingProxyType
 
 import av
 import av.error
-import av.logging
 from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
 
 from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.media.containers import OutputFormat
+from vidsr.media.ffmpeg_log import WARNING, listening
+from vidsr.media.hdr import HdrMetadata
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints 20 lines to stderr for each encoder; 1 = errors only
 
@@ -103,7 +103,7 @@ _KNOWN = {
     "utvideo": _Known("lossless, fast, large", max_size=65535),
     "prores_ks": _Known("ProRes, for editing", Quality("global_quality", 1, 32, 8), "profile",
                         PRORES_PROFILES, None),
-    "dnxhd": _Known("DNxHR, for editing", None, "profile", DNXHR_PROFILES, "dnxhr_hq"),
+    "dnxhd": _Known("DNxHR, for editing", None, "profile", DNXHR_PROFILES),
     "h264_nvenc": _Known("H.264 on NVIDIA GPUs", Quality("cq", 0, 51, 19), "preset", NVENC_PRESETS, "p5",
                          fixed=_NVENC, max_size=4096, hardware=True),
     "hevc_nvenc": _Known("HEVC on NVIDIA GPUs", Quality("cq", 0, 51, 21), "preset", NVENC_PRESETS, "p5",
@@ -223,7 +223,7 @@ def settings_for(
         if not known_encoder.presets:
             raise UsageError(f"{name} has no presets")
         raise UnknownNameError(f"preset of {name}", preset, known_encoder.presets, "vidsr encoders")
-    preset = preset or known_encoder.preset or _preset_for(name, PixelFormat.parse(chosen))
+    preset = preset or known_encoder.preset or _profile_for(name, PixelFormat.parse(chosen))
     if preset is not None and known_encoder.preset_option is not None:
         final[known_encoder.preset_option] = preset
     _check_option_names(name, options)
@@ -247,6 +247,18 @@ def configure(context: VideoCodecContext, settings: EncoderSettings, width: int,
     context.thread_count = settings.threads
     if "global_quality" in settings.options:
         context.qscale = True
+
+
+def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | None:
+    """The settings with HDR10's static metadata added; None if the encoder cannot write it."""
+    params = hdr.encoder_params(settings.name)
+    key = _KNOWN[settings.name].params_option if settings.name in _KNOWN else None
+    if not params or key is None:
+        return None
+    present = settings.options.get(key)
+    added = ":".join(f"{name}={value}" for name, value in params.items())
+    options = {**settings.options, key: f"{present}:{added}" if present else added}
+    return replace(settings, options=MappingProxyType(options))
 
 
 def check_size(settings: EncoderSettings, width: int, height: int) -> None:
@@ -273,9 +285,6 @@ def check_size(settings: EncoderSettings, width: int, height: int) -> None:
         )
 
 
-_LOG_LEVEL_LOCK = threading.Lock()
-
-
 def trial_open(settings: EncoderSettings, width: int, height: int) -> str | None:
     """Open the encoder once and drop it; None if it works, else what is wrong, in FFmpeg's words.
 
@@ -289,21 +298,16 @@ def trial_open(settings: EncoderSettings, width: int, height: int) -> str | None
     except ValueError as error:
         return str(error)
     failure: av.error.FFmpegError | None = None
-    with _LOG_LEVEL_LOCK:
-        level = av.logging.get_level()
-        av.logging.set_level(av.logging.WARNING)
+    with listening(WARNING) as heard:
         try:
-            with av.logging.Capture() as records:
-                context.open()
+            context.open()
         except av.error.FFmpegError as error:
             failure = error
-        finally:
-            av.logging.set_level(level)
-    lines = [text.strip() for severity, source, text in records if source == settings.name or failure]
+    lines = [message.text.strip() for message in heard if failure or message.source == settings.name]
     if failure is not None:
         return lines[0] if lines else failure.strerror or type(failure).__name__
-    if context.options and set(context.options) & set(settings.options):
-        return f"unknown option {next(iter(context.options))!r}"
+    if unused := set(context.options) & set(settings.options):
+        return f"unknown option {unused.pop()!r}"
     return next((line for line in lines if "option" in line.lower()), None)
 
 
@@ -324,9 +328,13 @@ def _quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
     return {quality.option: f"{crf:g}"}
 
 
-def _preset_for(name: str, layout: PixelFormat) -> str | None:
+def _profile_for(name: str, layout: PixelFormat) -> str | None:
+    """The profile that editing codecs need for a layout."""
+    full_chroma = (layout.log2_chroma_w, layout.log2_chroma_h) == (0, 0)
     if name == "prores_ks":
-        return "4444" if (layout.log2_chroma_w, layout.log2_chroma_h) == (0, 0) else "hq"
+        return "4444" if full_chroma else "hq"
+    if name == "dnxhd":
+        return "dnxhr_444" if full_chroma else "dnxhr_hqx" if layout.bits > 8 else "dnxhr_hq"
     return None
 
 
@@ -419,7 +427,7 @@ def _describe(name: str) -> EncoderInfo:
     codec = av.Codec(name, "w")
     formats = _planar_formats(name)
     layout = _choose_pixel_format(name, None, PixelFormat.parse("yuv420p"))
-    preset = known.preset or _preset_for(name, PixelFormat.parse(layout))
+    preset = known.preset or _profile_for(name, PixelFormat.parse(layout))
     trial_options = dict(known.fixed)
     if preset is not None and known.preset_option is not None:
         trial_options[known.preset_option] = preset

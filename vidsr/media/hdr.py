@@ -7,7 +7,7 @@ ST 2086, CTA-861.3), nothing about pixels.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -19,6 +19,12 @@ from av.video.frame import VideoFrame
 _MASTERING = struct.Struct("=20i2i")
 # AVContentLightMetadata: unsigned MaxCLL, MaxFALL
 _LIGHT = struct.Struct("=2I")
+
+
+def side_data(frame: VideoFrame) -> Iterator[tuple[Type, bytes]]:
+    """What hangs on a decoded frame beside its samples, as FFmpeg's structures."""
+    for data in cast("Iterable[SideData]", frame.side_data):  # the stubs call it a mapping of names
+        yield data.type, bytes(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,10 @@ class HdrMetadata:
     def of_frame(cls, frame: VideoFrame) -> HdrMetadata | None:
         """Read from a decoded frame's side data; None where there is none."""
         fields: dict[str, object] = {}
-        side_data = cast("Iterable[SideData]", frame.side_data)  # the stubs call it a mapping of names
-        for data in side_data:
-            raw = bytes(data)
-            if data.type == Type.MASTERING_DISPLAY_METADATA and len(raw) >= _MASTERING.size:
+        for kind, raw in side_data(frame):
+            if kind is Type.MASTERING_DISPLAY_METADATA and len(raw) >= _MASTERING.size:
                 fields |= _mastering_fields(raw)
-            elif data.type == Type.CONTENT_LIGHT_LEVEL and len(raw) >= _LIGHT.size:
+            elif kind is Type.CONTENT_LIGHT_LEVEL and len(raw) >= _LIGHT.size:
                 fields["max_cll"], fields["max_fall"] = _LIGHT.unpack_from(raw)
         return cls(**fields) if fields else None  # type: ignore[arg-type]
 
@@ -62,25 +66,36 @@ class HdrMetadata:
             self.max_luminance,
         )
 
-    def x26x_mastering_display(self) -> str:
-        """G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min) in 0.00002 and 0.0001 cd/m2, as x264 and x265 take it."""
+    def encoder_params(self, encoder: str) -> dict[str, str]:
+        """What libx264, libx265 and libsvtav1 take in their -params option; {} for other encoders.
+
+        x264 and x265 count chromaticity in 0.00002 and luminance in 0.0001 cd/m2, as the bitstream does;
+        SVT-AV1 takes decimal numbers.
+        """
+        display_key, light_key = _PARAMETER_NAMES.get(encoder, ("", ""))
+        params: dict[str, str] = {}
+        if display_key and self.has_mastering_display:
+            decimal = encoder == "libsvtav1"
+            params[display_key] = self._mastering_display(decimal)
+        if light_key and self.max_cll is not None:
+            params[light_key] = f"{self.max_cll},{self.max_fall or 0}"
+        return params
+
+    def _mastering_display(self, decimal: bool) -> str:
+        def numbers(pair: tuple[Fraction | None, Fraction | None], unit: int) -> str:
+            values = [value or Fraction(0) for value in pair]
+            return ",".join(f"{float(v):.5f}" if decimal else str(round(v * unit)) for v in values)
+
         points = (("G", self.green), ("B", self.blue), ("R", self.red), ("WP", self.white))
-        text = "".join(f"{name}({round(p[0] * 50000)},{round(p[1] * 50000)})" for name, p in points if p)
-        return f"{text}L({_units(self.max_luminance)},{_units(self.min_luminance)})"
-
-    def svt_mastering_display(self) -> str:
-        """The same as decimal numbers, as SVT-AV1 takes it."""
-        points = (("G", self.green), ("B", self.blue), ("R", self.red), ("WP", self.white))
-        text = "".join(f"{name}({float(p[0]):.5f},{float(p[1]):.5f})" for name, p in points if p)
-        return f"{text}L({float(self.max_luminance or 0):.4f},{float(self.min_luminance or 0):.4f})"
-
-    def content_light(self) -> str | None:
-        """MaxCLL,MaxFALL."""
-        return None if self.max_cll is None else f"{self.max_cll},{self.max_fall or 0}"
+        places = "".join(f"{name}({numbers(point, 50000)})" for name, point in points if point)
+        return f"{places}L({numbers((self.max_luminance, self.min_luminance), 10000)})"
 
 
-def _units(luminance: Fraction | None) -> int:
-    return round((luminance or 0) * 10000)
+_PARAMETER_NAMES = {
+    "libx264": ("mastering-display", "cll"),
+    "libx265": ("master-display", "max-cll"),
+    "libsvtav1": ("mastering-display", "content-light"),
+}
 
 
 def _mastering_fields(data: bytes) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import threading
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,9 +17,9 @@ from typing import Any
 
 import av
 import av.error
-import av.logging
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.sidedata.sidedata import Type
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -27,7 +27,8 @@ from av.video.stream import VideoStream
 from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.media.demux import main_video_stream, open_source, reading
-from vidsr.media.hdr import HdrMetadata
+from vidsr.media.ffmpeg_log import INFO, listening
+from vidsr.media.hdr import HdrMetadata, side_data
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -94,6 +95,7 @@ class SourceInfo:
     start_pts: of the video stream, in time_base. start_time: of the container, in seconds.
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
+    display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
 
     path: Path
@@ -113,6 +115,7 @@ class SourceInfo:
     duration: Fraction | None
     sample_aspect_ratio: Fraction | None
     rotation: int
+    display_matrix: tuple[int, ...] | None
     field_order: str
     interlaced_frames: bool
     streams: tuple[StreamInfo, ...]
@@ -204,6 +207,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         duration=duration,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         rotation=frame.rotation,
+        display_matrix=_display_matrix(frame),
         field_order=FIELD_ORDERS[context.field_order]
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
@@ -233,25 +237,13 @@ def color_of(frame: VideoFrame, chroma_location: ChromaLocation) -> Color:
     return Color(matrix, code_range, frame.color_primaries, frame.color_trc, chroma_location)
 
 
-_LOG_LEVEL_LOCK = threading.Lock()
 _CHROMA_LOCATIONS = {location.name.lower(): location for location in ChromaLocation}
 
 
 def _chroma_location(container: InputContainer, stream: VideoStream) -> ChromaLocation:
-    """Read from FFmpeg's description of the stream, which names it at log level "verbose" only.
-
-    PyAV has no attribute for it. The level is global to the process, hence the lock; messages up to
-    "info" are let through for that moment, and all but the description go nowhere.
-    """
-    with _LOG_LEVEL_LOCK:
-        level = av.logging.get_level()
-        av.logging.set_libav_level(av.logging.VERBOSE)
-        av.logging.set_level(av.logging.INFO)
-        try:
-            description = container.dumps_format()  # type: ignore[attr-defined]  # missing in the stubs
-        finally:
-            av.logging.set_level(level)
-            av.logging.set_libav_level(av.logging.INFO)
+    """Read from FFmpeg's description of the stream: PyAV has no attribute for it."""
+    with listening(INFO, verbose=True):
+        description = container.dumps_format()  # type: ignore[attr-defined]  # missing in the stubs
     # a line reads: Stream #0:0(eng): Video: h264 (High), yuv420p(tv, bt709, progressive, topleft), 96x64 ...
     for line in description.splitlines():
         found = re.match(rf"\s*Stream #0:{stream.index}(?:\[\w+\])?(?:\(\w+\))?: Video: (.*)", line)
@@ -261,6 +253,11 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> ChromaLo
                 if word in _CHROMA_LOCATIONS:
                     return _CHROMA_LOCATIONS[word]
     return ChromaLocation.UNSPECIFIED
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    raw = next((raw for kind, raw in side_data(frame) if kind is Type.DISPLAYMATRIX), b"")
+    return struct.unpack("=9i", raw) if len(raw) == 36 else None
 
 
 def _start_time(container: InputContainer) -> Fraction:

@@ -41,7 +41,7 @@ from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
-from vidsr.media.encoders import EncoderSettings, check_size, configure
+from vidsr.media.encoders import EncoderSettings, check_size, configure, with_hdr
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import fill
 from vidsr.media.probe import ChapterInfo, SourceInfo
@@ -50,6 +50,13 @@ from vidsr.media.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists in the stubs only
+
+
+HDR_TRANSFERS = frozenset({16, 18})
+"""PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
+
+ROUNDED_STRETCH = Fraction(1, 100)
+"""A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,12 @@ class Writer:
         self._passthrough = Passthrough(
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
+        self._notes = _tag_notes(source, self._format)
+        if source.hdr is not None and color.transfer in HDR_TRANSFERS:
+            carried = with_hdr(settings, source.hdr)
+            if carried is None:
+                self._notes.append(f"HDR10 metadata is left out: {settings.name} cannot write it")
+            self._settings = carried or settings
         self._packer = VideoReformatter()
         self._count = 0
         self._first_pts: int | None = None
@@ -134,11 +147,7 @@ class Writer:
 
     @property
     def notes(self) -> list[str]:
-        lost = lost_tags(self._source, self._format)
-        if not lost:
-            return list(self._passthrough.notes)
-        note = f"tags left out, {self._format.label} cannot hold them: {', '.join(lost)}"
-        return [*self._passthrough.notes, note]
+        return self._passthrough.notes + self._notes
 
     @property
     def damage(self) -> list[Damage]:
@@ -169,10 +178,15 @@ class Writer:
             options = dict(context.options)
             options["chroma_sample_location"] = color.chroma_location.name.lower()
             context.options = options
-        if source.sample_aspect_ratio is not None:
-            context.sample_aspect_ratio = source.sample_aspect_ratio
-        if source.rotation:
-            stream.set_display_rotation(source.rotation)
+        aspect = output_aspect(source, self._width, self._height)
+        if aspect is not None:
+            context.sample_aspect_ratio = aspect
+        if context.codec.canonical_name == "hevc" and self._format.muxer in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # FFmpeg's own choice, hev1, does not play on Apple's devices
+        if source.display_matrix is not None:
+            stream.set_display_matrix(
+                _scaled_matrix(source.display_matrix, Fraction(self._width, source.width))
+            )
         context.flags |= Flags.frame_duration
         info = source.streams[source.video_index]
         stream.metadata.update(stream_tags(info, self._format, copied=False))
@@ -279,6 +293,29 @@ class Writer:
             raise _output_error(error, self._output, doing) from error
         except ValueError as error:
             raise OutputError(f"{self._output.name}: cannot {doing}: {error}") from error
+
+
+def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | None:
+    """The sample aspect ratio with which the output is shown in the source's shape.
+
+    It is the source's own unless the two sides are scaled by clearly different factors; rounding of the
+    size to whole chroma samples does not count. None if the source gives none and needs none.
+    """
+    own = source.sample_aspect_ratio
+    stretch = Fraction(width * source.height, height * source.width)
+    if abs(stretch - 1) <= ROUNDED_STRETCH:
+        return own
+    return ((own or 1) / stretch).limit_denominator(1000)
+
+
+def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
+    """Rotation and mirroring stay; the shift (the 7th and 8th number), in pixels, grows with the picture."""
+    return tuple(round(value * factor) if i in (6, 7) else value for i, value in enumerate(matrix))
+
+
+def _tag_notes(source: SourceInfo, output: OutputFormat) -> list[str]:
+    lost = lost_tags(source, output)
+    return [f"tags left out, {output.label} cannot hold them: {', '.join(lost)}"] if lost else []
 
 
 def _chapter_dicts(chapters: list[ChapterInfo]) -> list[Chapter]:
