@@ -26,15 +26,16 @@ class TestError(Exception):
     __test__ = False
 
 
-def frame(index: int) -> Frame:
+def frame(index: int, *, starts_segment: bool = False) -> Frame:
     plane = np.full((2, 2), index % 256, np.uint8)
-    return Frame((plane,), GRAY, Color(), pts=index * 7, time_base=Fraction(1, 100), index=index)
+    return Frame((plane,), GRAY, Color(), index * 7, Fraction(1, 100), index, starts_segment=starts_segment)
 
 
 @dataclass
 class Source:
     count: int
     fail_at: int | None = None
+    segment_starts: frozenset[int] = frozenset()
     closed: bool = False
     alive: list[weakref.ref[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]] = field(default_factory=list)
 
@@ -43,7 +44,7 @@ class Source:
             for index in range(self.count):
                 if index == self.fail_at:
                     raise TestError("decode")
-                made = frame(index)
+                made = frame(index, starts_segment=index in self.segment_starts)
                 self.alive.append(weakref.ref(made.planes[0]))  # type: ignore[arg-type]
                 yield made
                 del made
@@ -126,6 +127,31 @@ def test_a_short_tail_is_a_batch_of_its_own() -> None:
     run.start()
     run.join(ignore)
     assert upscaler.batches == [4, 4, 2]
+
+
+def test_frames_of_two_segments_never_share_a_batch() -> None:
+    upscaler = Upscaler(batch_size=4)
+    sink = Sink()
+    run = make_run(Source(15, segment_starts=frozenset({0, 6, 7, 12})), upscaler, sink)
+    run.start()
+    run.join(ignore)
+    assert upscaler.batches == [4, 2, 1, 4, 1, 3]
+    assert [index for index, _, _ in sink.written] == list(range(15))
+
+
+def test_a_batch_size_that_changes_is_followed() -> None:
+    """As after the device ran out of memory."""
+
+    class Shrinking(Upscaler):
+        def submit(self, frames: Sequence[Frame]) -> Doubled:
+            self.batch_size = max(self.batch_size // 2, 1)
+            return super().submit(frames)
+
+    upscaler = Shrinking(batch_size=8)
+    run = make_run(Source(16), upscaler, Sink())
+    run.start()
+    run.join(ignore)
+    assert upscaler.batches == [8, 4, 2, 1, 1]
 
 
 @pytest.mark.parametrize("stage", ["decode", "upscale", "encode", "finish"])

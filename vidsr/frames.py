@@ -139,6 +139,8 @@ class Frame:
         never written to.
     pts: presentation time in units of time_base. duration: in the same units, 0 = unknown.
     index: running number since the start of the job, for messages.
+    starts_segment: a new segment of the output begins with this frame: nothing that was computed or coded
+        before it may be used for it, so that a run continued here gives the same result.
     """
 
     planes: tuple[Plane, ...]
@@ -148,6 +150,7 @@ class Frame:
     time_base: Fraction
     index: int
     duration: int = 0
+    starts_segment: bool = False
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:

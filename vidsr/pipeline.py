@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from typing import Protocol
 
 from vidsr.channel import Channel, Stopped, StopSignal
@@ -41,7 +40,8 @@ class Pending(Protocol):
 class FrameUpscaler(Protocol):
     """Starts the computation of a batch; used by one thread.
 
-    batch_size: how many frames it likes at once. in_flight: how many batches may be pending.
+    batch_size: how many frames it likes at once; may change on the way. in_flight: how many batches may be
+    pending. A frame that starts a segment is always the first of its batch.
     """
 
     @property
@@ -96,7 +96,7 @@ def run_plain(source: FrameSource, upscaler: FrameUpscaler, sink: FrameSink) -> 
     """The same work in one thread: the reference for `run`. Returns the number of frames."""
     written = 0
     with closing(source.frames()) as frames:
-        for batch in _batches(frames, upscaler.batch_size):
+        for batch in _batches(frames, upscaler):
             for frame in upscaler.submit(batch).result():
                 sink.write(frame)
                 written += 1
@@ -186,7 +186,7 @@ class Run:
 
     def _upscale(self) -> None:
         pending: deque[Pending] = deque()
-        for batch in _batches(iter(self._decoded), self._upscaler.batch_size):
+        for batch in _batches(iter(self._decoded), self._upscaler):
             pending.append(self._upscaler.submit(batch))
             while len(pending) > self._upscaler.in_flight:
                 self._deliver(pending.popleft())
@@ -216,7 +216,16 @@ class Run:
             self._stop.set(error)
 
 
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Consecutive frames, `size` at a time; the last batch may be shorter."""
-    while batch := list(islice(frames, size)):
+def _batches(frames: Iterator[Frame], upscaler: FrameUpscaler) -> Iterator[list[Frame]]:
+    """Consecutive frames of one segment, as many as the upscaler likes; the last ones may be fewer."""
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and frame.starts_segment:
+            yield batch
+            batch = []
+        batch.append(frame)
+        if len(batch) >= upscaler.batch_size:
+            yield batch
+            batch = []
+    if batch:
         yield batch
