@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from vidsr.weights.download import DownloadProgress
 
 PLAIN_SECONDS = 5.0
 """Seconds between plain lines: often enough to see life in a log, rare enough to keep it short."""
@@ -38,6 +41,30 @@ class Started:
     frames_total: int | None
     frames_total_is_exact: bool
     source_fps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """A weight file is being downloaded, or waited for while another process downloads it.
+
+    total_bytes is None if unknown; done_bytes includes what an earlier run had fetched.
+    """
+
+    file: str
+    address: str
+    is_waiting: bool
+    done_bytes: int
+    total_bytes: int | None
+
+    @classmethod
+    def of(cls, progress: DownloadProgress) -> Fetching:
+        return cls(
+            progress.file,
+            progress.address,
+            progress.state == "waiting",
+            progress.done_bytes,
+            progress.total_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +101,7 @@ class Finished:
     damage: tuple[str, ...] = ()
 
 
-Event = Started | Note | Working | Finished
+Event = Fetching | Started | Note | Working | Finished
 
 
 class Renderer(Protocol):
@@ -127,6 +154,8 @@ class RichRenderer:
 
     def show(self, event: Event) -> None:
         match event:
+            case Fetching():
+                self._live.update(self._download(event), refresh=True)
             case Started():
                 self._started = event
                 for line in opening_lines(event):
@@ -139,6 +168,14 @@ class RichRenderer:
                 self._live.update(Text(), refresh=True)
                 for line in closing_lines(event, self._started):
                     self._console.print(line, highlight=False)
+
+    def _download(self, event: Fetching) -> Table:
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(
+            total=event.total_bytes, completed=event.done_bytes, pulse=event.is_waiting, width=40
+        )
+        row.add_row(bar, fetching_words(event))
+        return row
 
     def _display(self, event: Working) -> Table:
         total = self._started.frames_total if self._started else None
@@ -177,7 +214,7 @@ class PlainRenderer:
         self._stream = stream
         self._started: Started | None = None
         self._speed = Speedometer()
-        self._last_line_at = time.monotonic()
+        self._last_line_at = {"frames": time.monotonic()}
 
     def __enter__(self) -> PlainRenderer:
         return self
@@ -187,6 +224,9 @@ class PlainRenderer:
 
     def show(self, event: Event) -> None:
         match event:
+            case Fetching():
+                if self._is_due(event.file):
+                    self._print(fetching_words(event))
             case Started():
                 self._started = event
                 self._print(*opening_lines(event))
@@ -194,8 +234,7 @@ class PlainRenderer:
                 self._print(f"Note: {event.text}")
             case Working():
                 fps = self._speed.update(event.elapsed_seconds, event.frames_done)
-                if time.monotonic() - self._last_line_at >= PLAIN_SECONDS:
-                    self._last_line_at = time.monotonic()
+                if self._is_due("frames"):
                     decoded, upscaled = event.decoded_queue, event.upscaled_queue
                     self._print(
                         f"{position(event.frames_done, self._started)}, "
@@ -205,6 +244,14 @@ class PlainRenderer:
                     )
             case Finished():
                 self._print(*closing_lines(event, self._started))
+
+    def _is_due(self, what: str) -> bool:
+        """Whether a line about `what` is due: the first at once, the next ones now and then."""
+        now = time.monotonic()
+        due = now - self._last_line_at.get(what, -PLAIN_SECONDS) >= PLAIN_SECONDS
+        if due:
+            self._last_line_at[what] = now
+        return due
 
     def _print(self, *lines: str) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))
@@ -228,6 +275,10 @@ class JsonRenderer:
 
     def show(self, event: Event) -> None:
         match event:
+            case Fetching():
+                if time.monotonic() - self._last_line_at >= JSON_SECONDS:
+                    self._last_line_at = time.monotonic()
+                    self._write("fetching", _fields(event))
             case Started():
                 self._started = event
                 self._write("started", _fields(event))
@@ -273,6 +324,13 @@ class SilentRenderer:
 
     def show(self, event: Event) -> None:
         return
+
+
+def fetching_words(event: Fetching) -> str:
+    if event.is_waiting:
+        return f"waiting for another process that downloads {event.file}"
+    total = "" if event.total_bytes is None else f" of {size_words(event.total_bytes)}"
+    return f"downloading {event.file}: {size_words(event.done_bytes)}{total}"
 
 
 def opening_lines(event: Started) -> list[str]:
@@ -346,5 +404,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _fields(event: Started | Finished) -> dict[str, Any]:
+def _fields(event: Fetching | Started | Finished) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

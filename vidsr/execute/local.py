@@ -28,7 +28,7 @@ from vidsr.media.reader import Reader, locate_frames, locate_times
 from vidsr.media.writer import Writer
 from vidsr.pipeline import Run, Snapshot
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
-from vidsr.progress import Event, Finished, Note, Started, Working
+from vidsr.progress import Event, Fetching, Finished, Note, Started, Working
 from vidsr.weights.store import LoadedNetwork, load_network, load_weights_file
 
 QUEUE_BYTES = 512 * 2**20
@@ -75,7 +75,7 @@ def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
     info = probe(job.source)
     segment = _segment(job, info)
     device = choose_device(job.device)
-    loaded = _load(job, preset)
+    loaded = _load(job, preset, show)
     backend = open_backend(
         loaded.network, device, name=job.backend, precision=job.precision, checkpoint=stop.check
     )
@@ -138,9 +138,14 @@ def _segment(job: Job, info: SourceInfo) -> Segment:
     return Segment()
 
 
-def _load(job: Job, preset: Preset | None) -> LoadedNetwork:
+def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork:
     if preset is not None:
-        return load_network(preset, weights=job.weights, denoise=job.denoise)
+        return load_network(
+            preset,
+            weights=job.weights,
+            denoise=job.denoise,
+            on_progress=lambda progress: show(Fetching.of(progress)),
+        )
     assert job.weights is not None
     return load_weights_file(job.weights)
 
