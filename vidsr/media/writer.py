@@ -20,43 +20,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import av
 import av.error
-from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from vidsr.errors import (
-    EncoderError,
-    FrameFormatError,
-    FrameSizeError,
-    NoSpaceError,
-    OutputError,
-    OutputExistsError,
-    UsageError,
-)
-from vidsr.frames import ChromaLocation, Color, Frame
+from vidsr.errors import NoSpaceError, OutputError, OutputExistsError, UsageError
+from vidsr.frames import Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
-from vidsr.media.demux import reason
-from vidsr.media.encoders import EncoderSettings, check_size, configure, with_hdr
+from vidsr.media.encoders import EncoderSettings, check_size
+from vidsr.media.frame_encoder import FrameEncoder
 from vidsr.media.passthrough import Passthrough
-from vidsr.media.pixels import fill
 from vidsr.media.probe import ChapterInfo, SourceInfo
 from vidsr.media.tags import global_tags, lost_tags, stream_tags
 from vidsr.media.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists in the stubs only
-
-
-HDR_TRANSFERS = frozenset({16, 18})
-"""PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
-
-ROUNDED_STRETCH = Fraction(1, 100)
-"""A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +95,6 @@ class Writer:
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
         self._notes = _tag_notes(source, self._format)
-        if source.hdr is not None and color.transfer in HDR_TRANSFERS:
-            carried = with_hdr(settings, source.hdr)
-            if carried is None:
-                self._notes.append(f"HDR10 metadata is left out: {settings.name} cannot write it")
-            self._settings = carried or settings
-        self._packer = VideoReformatter()
         self._count = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
@@ -169,25 +144,24 @@ class Writer:
         stream = container.add_stream(self._settings.name, rate=rate)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
-        configure(context, self._settings, self._width, self._height)
-        context.time_base = source.time_base
+        self._encoder = FrameEncoder(
+            context,
+            source,
+            self._settings,
+            width=self._width,
+            height=self._height,
+            color=color,
+            offset_pts=self._offset_pts,
+        )
+        if self._encoder.note:
+            self._notes.append(self._encoder.note)
         stream.time_base = source.time_base
-        context.colorspace, context.color_range = color.matrix, color.range
-        context.color_primaries, context.color_trc = color.primaries, color.transfer
-        if color.chroma_location is not ChromaLocation.UNSPECIFIED:
-            options = dict(context.options)
-            options["chroma_sample_location"] = color.chroma_location.name.lower()
-            context.options = options
-        aspect = output_aspect(source, self._width, self._height)
-        if aspect is not None:
-            context.sample_aspect_ratio = aspect
         if context.codec.canonical_name == "hevc" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # FFmpeg's own choice, hev1, does not play on Apple's devices
         if source.display_matrix is not None:
             stream.set_display_matrix(
                 _scaled_matrix(source.display_matrix, Fraction(self._width, source.width))
             )
-        context.flags |= Flags.frame_duration
         info = source.streams[source.video_index]
         stream.metadata.update(stream_tags(info, self._format, copied=False))
         stream.disposition = container_disposition(info.dispositions)
@@ -196,43 +170,20 @@ class Writer:
     def write(self, frame: Frame) -> None:
         """Encode a frame, and everything else of the source up to its time.
 
-        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced,
-        EncoderError, NoSpaceError, OutputError.
+        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced, FrameError for
+        a time stamp that is not behind the last one, EncoderError, NoSpaceError, OutputError.
         """
-        if (frame.width, frame.height) != (self._width, self._height):
-            raise FrameSizeError(
-                f"frame {frame.index} is {frame.width}x{frame.height}, "
-                f"the output {self._width}x{self._height}"
-            )
-        if frame.format.name != self._settings.pixel_format:
-            raise FrameFormatError(
-                f"frame {frame.index} is {frame.format.name}, the output {self._settings.pixel_format}"
-            )
-        picture = VideoFrame(self._width, self._height, frame.format.name)
-        fill(picture, frame.planes)
-        picture = self._packed(picture)
-        picture.pts = frame.pts - self._offset_pts
-        picture.time_base = frame.time_base
-        picture.duration = frame.duration
-        self._encode(picture, f"frame {frame.index} ({float(frame.time):.3f} s)")
+        self._mux_video(self._encoder.encode(frame))
         self._mux(self._passthrough.packets_until(frame.time))
         self._count += 1
         self._last_pts = frame.pts
         if self._first_pts is None:
             self._first_pts = frame.pts
 
-    def _packed(self, picture: VideoFrame) -> VideoFrame:
-        coded = self._settings.coded_format
-        if coded in ("", picture.format.name):
-            return picture
-        return self._packer.reformat(picture, format=coded)
-
-    def _encode(self, picture: VideoFrame | None, what: str) -> None:
-        try:
-            packets = self._stream.encode(picture)
-        except av.error.FFmpegError as error:
-            raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
-        self._mux(packets)
+    def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
+        for packet in packets:
+            packet.stream = self._stream
+            self._mux([packet])
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._container is not None
@@ -248,7 +199,7 @@ class Writer:
         """
         assert self._container is not None
         try:
-            self._encode(None, "to finish")
+            self._mux_video(self._encoder.flush())
             self._mux(self._passthrough.packets_until(None))
             with self._muxing("finish the output"):
                 self._container.close()
@@ -293,19 +244,6 @@ class Writer:
             raise _output_error(error, self._output, doing) from error
         except ValueError as error:
             raise OutputError(f"{self._output.name}: cannot {doing}: {error}") from error
-
-
-def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | None:
-    """The sample aspect ratio with which the output is shown in the source's shape.
-
-    It is the source's own unless the two sides are scaled by clearly different factors; rounding of the
-    size to whole chroma samples does not count. None if the source gives none and needs none.
-    """
-    own = source.sample_aspect_ratio
-    stretch = Fraction(width * source.height, height * source.width)
-    if abs(stretch - 1) <= ROUNDED_STRETCH:
-        return own
-    return ((own or 1) / stretch).limit_denominator(1000)
 
 
 def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
@@ -382,5 +320,7 @@ def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: st
         return NoSpaceError(
             f"no space left on the disk of {output}", "free some space or choose another disk"
         )
+    if error.errno == errno.EFBIG:
+        return OutputError(f"{output.name}: the disk cannot hold a file of this size", "FAT32 ends at 4 GiB")
     words = error.strerror or type(error).__name__
     return OutputError(f"{output.name}: cannot {doing}: {words}")

@@ -1,0 +1,124 @@
+"""One video encoder: frames in, packets out, with the tags that say what the samples mean.
+
+It is the same whether its packets go straight into a container or into a segment file first. It never
+scales or converts a picture, and knows neither files nor the source's other streams.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import av.error
+from av.codec.context import Flags
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from vidsr.errors import EncoderError, FrameFormatError, FrameSizeError
+from vidsr.frames import ChromaLocation, Color, Frame
+from vidsr.media.demux import reason
+from vidsr.media.encoders import EncoderSettings, configure, with_hdr
+from vidsr.media.pixels import fill
+from vidsr.media.probe import SourceInfo
+
+HDR_TRANSFERS = frozenset({16, 18})
+"""PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
+
+ROUNDED_STRETCH = Fraction(1, 100)
+"""A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""
+
+
+class FrameEncoder:
+    """An encoder over a codec context that is not open yet; opening it is left to whoever made it.
+
+    note: a line for people where the encoder cannot write something of the source, else None.
+    """
+
+    def __init__(
+        self,
+        context: VideoCodecContext,
+        source: SourceInfo,
+        settings: EncoderSettings,
+        *,
+        width: int,
+        height: int,
+        color: Color,
+        offset_pts: int = 0,
+    ) -> None:
+        """width, height, color: of the frames to come. offset_pts: subtracted from their time stamps."""
+        self.note: str | None = None
+        if source.hdr is not None and color.transfer in HDR_TRANSFERS:
+            carried = with_hdr(settings, source.hdr)
+            if carried is None:
+                self.note = f"HDR10 metadata is left out: {settings.name} cannot write it"
+            settings = carried or settings
+        self.context, self._settings = context, settings
+        self._width, self._height = width, height
+        self._offset_pts = offset_pts
+        self._packer = VideoReformatter()
+        configure(context, settings, width, height)
+        context.time_base = source.time_base
+        context.framerate = source.average_rate or Fraction(25)
+        context.colorspace, context.color_range = color.matrix, color.range
+        context.color_primaries, context.color_trc = color.primaries, color.transfer
+        if color.chroma_location is not ChromaLocation.UNSPECIFIED:
+            options = dict(context.options)
+            options["chroma_sample_location"] = color.chroma_location.name.lower()
+            context.options = options
+        aspect = output_aspect(source, width, height)
+        if aspect is not None:
+            context.sample_aspect_ratio = aspect
+        context.flags |= Flags.frame_duration
+
+    def encode(self, frame: Frame) -> list[Packet[Any]]:
+        """The packets that are ready now, in decoding order.
+
+        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced, EncoderError.
+        """
+        if (frame.width, frame.height) != (self._width, self._height):
+            raise FrameSizeError(
+                f"frame {frame.index} is {frame.width}x{frame.height}, "
+                f"the output {self._width}x{self._height}"
+            )
+        if frame.format.name != self._settings.pixel_format:
+            raise FrameFormatError(
+                f"frame {frame.index} is {frame.format.name}, the output {self._settings.pixel_format}"
+            )
+        picture = VideoFrame(self._width, self._height, frame.format.name)
+        fill(picture, frame.planes)
+        picture = self._packed(picture)
+        picture.pts = frame.pts - self._offset_pts
+        picture.time_base = frame.time_base
+        picture.duration = frame.duration
+        return self._encode(picture, f"frame {frame.index} ({float(frame.time):.3f} s)")
+
+    def flush(self) -> list[Packet[Any]]:
+        """What the encoder still held back; it takes no more frames. Raises EncoderError."""
+        return self._encode(None, "to finish")
+
+    def _packed(self, picture: VideoFrame) -> VideoFrame:
+        coded = self._settings.coded_format
+        if coded in ("", picture.format.name):
+            return picture
+        return self._packer.reformat(picture, format=coded)
+
+    def _encode(self, picture: VideoFrame | None, what: str) -> list[Packet[Any]]:
+        try:
+            return list(self.context.encode(picture))
+        except av.error.FFmpegError as error:
+            raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
+
+
+def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | None:
+    """The sample aspect ratio with which the output is shown in the source's shape.
+
+    It is the source's own unless the two sides are scaled by clearly different factors; rounding of the
+    size to whole chroma samples does not count. None if the source gives none and needs none.
+    """
+    own = source.sample_aspect_ratio
+    stretch = Fraction(width * source.height, height * source.width)
+    if abs(stretch - 1) <= ROUNDED_STRETCH:
+        return own
+    return ((own or 1) / stretch).limit_denominator(1000)
