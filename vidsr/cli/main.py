@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from vidsr import __version__
+from vidsr.cli.bench import bench
 from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
 from vidsr.cli.models import models
@@ -63,7 +64,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, models, info, encoders):
+for _command in (upscale, models, info, encoders, bench):
     cli.add_command(_command)
 
 

@@ -1,0 +1,87 @@
+"""`vidsr bench` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vidsr.bench import candidates, measure
+from vidsr.bench.candidates import Way, ways_here
+from vidsr.bench.measure import Effort
+from vidsr.cli.main import run
+from vidsr.presets import DEFAULT_MODEL
+
+
+def test_its_help_loads_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "vidsr", "bench", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "av", "numpy", "rich", "openvino"}
+    assert "--quick" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--model", "realesr-animevideo3"], 2, "did you mean realesr-animevideov3?"),
+        (["--device", "gpu"], 2, "'gpu' names no device"),
+        (["--device", "cuda:77"], 1, "cuda"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["bench", *arguments]) == code
+    errors = capsys.readouterr().err
+    assert words.lower() in errors.lower()
+    assert "Traceback" not in errors
+
+
+def test_a_measurement_gives_a_table_and_one_json_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything is real but the time spent on it: processes, network, pipeline, encoder."""
+    monkeypatch.setattr(measure, "QUICK", Effort("hasty", 1, 0, 0, 0, 0, 0, 6))
+    monkeypatch.setattr(candidates, "ways_here", lambda _: [Way("cpu", "torch", "fp32")])
+    assert run(["bench", "--quick", "--json"]) == 0
+    captured = capsys.readouterr()
+    (line,) = captured.out.splitlines()
+    record = json.loads(line)
+    (result,) = record["results"]
+    assert result["model"] == DEFAULT_MODEL
+    assert result["error"] is None
+    assert 0 < result["speed"]["file_fps"]["median"] < 1000
+    # torch with a network loaded needs more than 100 MB, and this picture less than 2 GB
+    assert 1e8 < result["speed"]["memory"]["host"] < 2e9
+    assert "torch fp32" in captured.err
+    assert "Ceiling of cpu in fp32" in captured.err
+
+
+def test_a_machine_without_a_gpu_is_measured_on_its_cpu() -> None:
+    ways = ways_here("cpu")
+    assert {way.device for way in ways} == {"cpu"}
+    assert Way("cpu", "torch", "fp32") in ways
+    assert not any(way.precision == "fp16" for way in ways)  # slower than fp32 there
+
+
+@pytest.mark.slow
+def test_quick_is_quick() -> None:
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "vidsr", "bench", "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=230,
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(result["error"] is None for result in json.loads(done.stdout)["results"])
+    assert time.monotonic() - begun < 120  # 60 s where nothing else runs

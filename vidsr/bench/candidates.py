@@ -1,0 +1,54 @@
+"""Which ways of running a network this machine has: device, backend and number format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from vidsr.backends.choose import choose_device, cpu_multiplies_bf16
+from vidsr.backends.openvino import openvino_is_installed
+
+Backend = Literal["torch", "openvino"]
+Format = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run a network. device: torch's name ("cpu", "cuda:0")."""
+
+    device: str
+    backend: Backend
+    precision: Format
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.precision} on {self.device}"
+
+
+def ways_here(device_wish: str = "all") -> list[Way]:
+    """Every way worth measuring, those that a run would choose by itself first.
+
+    device_wish: "all" (the CPU, and one GPU if there is any) or a device by name.
+
+    Raises UsageError or DeviceError for a device that does not exist.
+    """
+    if device_wish != "all":
+        return _ways(choose_device(device_wish))
+    devices = [torch.device("cpu")]
+    if (best := choose_device("auto")).type != "cpu":
+        devices.insert(0, best)
+    return [way for device in devices for way in _ways(device)]
+
+
+def _ways(device: torch.device) -> list[Way]:
+    name = str(device)
+    match device.type:
+        case "cpu":
+            formats: tuple[Format, ...] = ("bf16", "fp32") if cpu_multiplies_bf16() else ("fp32",)
+            backends: tuple[Backend, ...] = ("openvino", "torch") if openvino_is_installed() else ("torch",)
+            return [Way(name, backend, precision) for backend in backends for precision in formats]
+        case "cuda":
+            return [Way(name, "torch", precision) for precision in ("fp16", "bf16", "fp32")]
+        case _:
+            return [Way(name, "torch", "fp32")]

@@ -1,0 +1,53 @@
+"""`vidsr bench`: how fast this machine runs each network, and how near that is to its ceiling."""
+
+from __future__ import annotations
+
+import click
+
+from vidsr.presets import DEFAULT_MODEL, find_preset, list_presets
+
+
+@click.command(short_help="Measure how fast this machine is.")
+@click.option("--quick", is_flag=True, help=f"A rough answer in a minute; {DEFAULT_MODEL} only by default.")
+@click.option(
+    "--model", "-m", "models", metavar="NAME", multiple=True, help="Measure this model; can be repeated."
+)
+@click.option("--device", metavar="NAME", default="all", help="cpu, cuda, cuda:1; default: CPU and GPU.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="The table as Markdown.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line too; the table goes to stderr.")
+def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, as_json: bool) -> None:
+    """Measure models on this machine: alone, within the pipeline, and with an encoder at its end.
+
+    Each is run by every backend and in every number format that makes sense here. The ceiling is what a
+    large matrix product and a memory copy reach on the same machine in the same minutes.
+    """
+    names = [find_preset(name).name for name in models]
+    if not names:
+        names = [DEFAULT_MODEL] if quick else list(list_presets())
+
+    from rich.console import Console  # noqa: PLC0415 (neither rich nor torch is needed for --help)
+
+    from vidsr.bench.candidates import ways_here  # noqa: PLC0415
+    from vidsr.bench.measure import FULL, QUICK, run_bench  # noqa: PLC0415
+    from vidsr.bench.report import closing_lines, json_line, markdown, tables  # noqa: PLC0415
+
+    notes = Console(stderr=True)
+    with notes.status("starting") as status:
+
+        def step(words: str) -> None:
+            status.update(words)
+            if not notes.is_terminal:
+                notes.print(words, style="dim", highlight=False)
+
+        report = run_bench(names, ways_here(device), QUICK if quick else FULL, step)
+    shown = notes if as_json else Console()
+    if as_markdown:
+        for line in markdown(report):
+            shown.print(line, markup=False, highlight=False, soft_wrap=True)
+    else:
+        for table in tables(report):
+            shown.print(table)
+        for line in closing_lines(report):
+            shown.print(line, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        click.echo(json_line(report))
