@@ -157,6 +157,8 @@ def test_a_chosen_folder_is_searched_first(
         load_network(preset(base))
     (tmp_path / "small.pth").unlink()
     assert load_network(preset(base)).origin == f"small.pth of {home.weights}"
+    (tmp_path / "small.pth").write_bytes(CONTENT)  # in both: the chosen folder wins
+    assert load_network(preset(base)).origin == f"small.pth of {tmp_path}"
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])

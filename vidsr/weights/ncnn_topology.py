@@ -54,25 +54,24 @@ def read_ncnn(param: Path, binary: Path) -> Checkpoint:
 
 def recognise(layers: list[Layer]) -> Checkpoint:
     """The network that the layers compute. Raises ArchitectureError naming the first layer that differs."""
-    output, values = evaluate(layers)
-    matcher = _Matcher()
-    last, requested = output, None
-    if isinstance(last, Resized) and not _is_enlargement_of_source(last):
-        matcher.see(last)
+    # There is one output and all else is read on the way to it, so following every input of every
+    # value backwards leaves no layer out.
+    last, requested = evaluate(layers), None
+    if isinstance(last, Resized) and not isinstance(last.of, Source):
         requested = last.factor
         last = last.of
+    matcher = _Matcher()
     checkpoint = matcher.rrdb(last) if isinstance(last, Convolution) else matcher.srvgg(last)
-    for value in values:
-        if id(value) not in matcher.seen:
-            raise ArchitectureError(f"{value.layer} plays no part in {checkpoint.architecture}")
     if requested is None:
         return checkpoint
     scale = checkpoint.architecture.scale * requested
     return Checkpoint(checkpoint.architecture, checkpoint.state, scale, checkpoint.notes)
 
 
-def _is_enlargement_of_source(value: Resized) -> bool:
-    return isinstance(value.of, Source)
+def _is(value: Value, kind: type[V], wanted: str) -> V:
+    if not isinstance(value, kind):
+        _differs(value, wanted)
+    return value
 
 
 def _differs(value: Value, wanted: str) -> NoReturn:
@@ -80,20 +79,10 @@ def _differs(value: Value, wanted: str) -> NoReturn:
 
 
 class _Matcher:
-    """Follows values backwards and remembers which it has accounted for."""
+    """Follows values backwards and keeps the tensors it meets under their official names."""
 
     def __init__(self) -> None:
-        self.seen: set[int] = set()
         self._state: dict[str, torch.Tensor] = {}
-
-    def see(self, value: Value) -> None:
-        self.seen.add(id(value))
-
-    def _is(self, value: Value, kind: type[V], wanted: str) -> V:
-        if not isinstance(value, kind):
-            _differs(value, wanted)
-        self.see(value)
-        return value
 
     def _keep(self, convolution: Convolution, name: str) -> None:
         for part in ("weight", "bias"):
@@ -102,24 +91,21 @@ class _Matcher:
     # SRVGGNetCompact
 
     def srvgg(self, output: Value) -> Checkpoint:
-        total = self._is(output, Sum, "the sum of the details and the enlarged input of SRVGGNetCompact")
+        total = _is(output, Sum, "the sum of the details and the enlarged input of SRVGGNetCompact")
         base, details = self._split_output(total)
         if isinstance(base, Resized):
-            self.see(base)
             if base.mode != "nearest" or base.factor.denominator != 1:
                 _differs(base, "a nearest-neighbour enlargement by a whole factor")
             scale = base.factor.numerator
-            self.see(base.of)
         else:
             scale = 1
-            self.see(base)
         value = details
         if scale > 1:
-            shuffle = self._is(value, Shuffled, f"a pixel shuffle by {scale}")
+            shuffle = _is(value, Shuffled, f"a pixel shuffle by {scale}")
             if shuffle.factor != scale:
                 _differs(shuffle, f"a pixel shuffle by {scale}, the factor of {base.layer}")
             value = shuffle.of
-        last = self._is(value, Convolution, "the last convolution of SRVGGNetCompact")
+        last = _is(value, Convolution, "the last convolution of SRVGGNetCompact")
         if last.channels != 3 * scale * scale:
             _differs(last, f"a convolution to {3 * scale * scale} channels")
         convolutions, activations = self._chain(last)
@@ -139,12 +125,11 @@ class _Matcher:
         """Convolutions and activations in forward order; the last convolution has no activation."""
         convolutions, activations = [last], []
         while not isinstance(convolutions[-1].of, Source):
-            activated = self._is(convolutions[-1].of, Activated, "an activation between two convolutions")
+            activated = _is(convolutions[-1].of, Activated, "an activation between two convolutions")
             if isinstance(activated.of, Source):
                 _differs(activated, "an activation after a convolution")
             activations.append(activated)
-            convolutions.append(self._is(activated.of, Convolution, "a convolution before an activation"))
-        self.see(convolutions[-1].of)
+            convolutions.append(_is(activated.of, Convolution, "a convolution before an activation"))
         return convolutions[::-1], activations[::-1]
 
     def _srvgg_checkpoint(
@@ -171,7 +156,7 @@ class _Matcher:
     # RRDBNet
 
     def rrdb(self, output: Value) -> Checkpoint:
-        conv_last = self._is(output, Convolution, "the last convolution of RRDBNet")
+        conv_last = _is(output, Convolution, "the last convolution of RRDBNet")
         if conv_last.channels != 3:
             _differs(conv_last, "a convolution to 3 channels")
         conv_hr = self._activated_convolution(conv_last.of)
@@ -203,10 +188,10 @@ class _Matcher:
         return Checkpoint(architecture, self._state)
 
     def _activated_convolution(self, value: Value) -> Convolution:
-        activated = self._is(value, Activated, f"a leaky ReLU of slope {SLOPE}")
+        activated = _is(value, Activated, f"a leaky ReLU of slope {SLOPE}")
         if isinstance(activated.slope, np.ndarray) or abs(activated.slope - SLOPE) > SLOPE_TOLERANCE:
             _differs(activated, f"a leaky ReLU of slope {SLOPE}")
-        return self._is(activated.of, Convolution, "a convolution before a leaky ReLU")
+        return _is(activated.of, Convolution, "a convolution before a leaky ReLU")
 
     def _enlargements(self, conv_hr: Convolution) -> tuple[list[Convolution], list[int], Value]:
         """(conv_up1, conv_up2 ..., their factors, the trunk they enlarge)."""
@@ -215,7 +200,7 @@ class _Matcher:
         value = conv_hr.of
         while not isinstance(value, Sum):
             up = self._activated_convolution(value)
-            resized = self._is(up.of, Resized, "a nearest-neighbour enlargement before a convolution")
+            resized = _is(up.of, Resized, "a nearest-neighbour enlargement before a convolution")
             if resized.mode != "nearest" or resized.factor not in (2, 3):
                 _differs(resized, "a nearest-neighbour enlargement by 2")
             ups.append(up)
@@ -227,10 +212,10 @@ class _Matcher:
 
     def _trunk_sum(self, value: Value) -> tuple[Convolution, Convolution]:
         """(conv_first, conv_body)."""
-        total = self._is(value, Sum, "the sum around RRDBNet's trunk")
+        total = _is(value, Sum, "the sum around RRDBNet's trunk")
         if len(total.of) != 2 or any(coefficient != 1.0 for coefficient, _ in total.of):
             _differs(total, "the plain sum around RRDBNet's trunk")
-        pair = [self._is(v, Convolution, "a convolution, one side of the trunk's sum") for _, v in total.of]
+        pair = [_is(v, Convolution, "a convolution, one side of the trunk's sum") for _, v in total.of]
         first = [c for c in pair if isinstance(c.of, Source | Shuffled)]
         if len(first) != 1:
             _differs(total, "the sum of the first convolution and the trunk's last")
@@ -239,13 +224,11 @@ class _Matcher:
 
     def _unshuffle(self, first: Convolution) -> int:
         of = first.of
-        self.see(of)
         if isinstance(of, Source):
             return 1
-        shuffled = self._is(of, Shuffled, "a pixel unshuffle before the first convolution")
+        shuffled = _is(of, Shuffled, "a pixel unshuffle before the first convolution")
         if shuffled.factor.numerator != 1 or not isinstance(shuffled.of, Source):
             _differs(shuffled, "a pixel unshuffle of the input")
-        self.see(shuffled.of)
         return shuffled.factor.denominator
 
     def _blocks(self, value: Value, first: Convolution) -> tuple[list[dict[str, Convolution]], int]:
@@ -275,7 +258,7 @@ class _Matcher:
     def _residual(self, value: Value, what: str) -> tuple[Value, Value]:
         """(what is scaled by 0.2, what it is added to)."""
         wanted = f"the end of {what}: {RESIDUAL_SCALE} of its result added to its input"
-        total = self._is(value, Sum, wanted)
+        total = _is(value, Sum, wanted)
         if len(total.of) != 2:
             _differs(total, wanted)
         small, large = sorted(total.of, key=lambda term: term[0])
@@ -285,8 +268,8 @@ class _Matcher:
 
     def _dense_block(self, value: Value, block_input: Value) -> dict[str, Convolution]:
         """conv1 to conv5 of the block; each must read the input and all results before it."""
-        fifth = self._is(value, Convolution, "the fifth convolution of a dense block")
-        joined = self._is(fifth.of, Concatenated, "the five joined values of a dense block")
+        fifth = _is(value, Convolution, "the fifth convolution of a dense block")
+        joined = _is(fifth.of, Concatenated, "the five joined values of a dense block")
         if len(joined.of) != 5 or joined.of[0] is not block_input:
             _differs(joined, "the dense block's input joined with its four results")
         found = {"conv5": fifth}
@@ -294,7 +277,7 @@ class _Matcher:
             convolution = self._activated_convolution(joined.of[number])
             reads = convolution.of
             if number > 1:
-                parts = self._is(reads, Concatenated, f"{number} joined values of a dense block").of
+                parts = _is(reads, Concatenated, f"{number} joined values of a dense block").of
                 if len(parts) != number or any(a is not b for a, b in zip(parts, joined.of, strict=False)):
                     _differs(reads, f"the dense block's input joined with its first {number - 1} results")
             elif reads is not block_input:

@@ -82,8 +82,12 @@ class Shuffled:
 Value = Source | Convolution | Activated | Concatenated | Sum | Resized | Shuffled
 
 
-def evaluate(layers: list[Layer]) -> tuple[Value, list[Value]]:
-    """(the output, every value). Raises where a layer is unknown, a blob missing or the output not one."""
+def evaluate(layers: list[Layer]) -> Value:
+    """The graph's output.
+
+    Raises ArchitectureError for a layer of neither family and for a graph without exactly one input
+    and one output, WeightsFormatError for a blob that is missing or made twice.
+    """
     blobs: dict[str, Value] = {}
     values: list[Value] = []
     read: set[int] = set()
@@ -116,7 +120,7 @@ def evaluate(layers: list[Layer]) -> tuple[Value, list[Value]]:
         raise ArchitectureError(f"the graph must have one output, and has those of {names}")
     if sum(isinstance(value, Source) for value in values) != 1:
         raise ArchitectureError("the graph does not have exactly one input")
-    return outputs[0], values
+    return outputs[0]
 
 
 def _arity(layer: Layer, inputs: list[Value], wanted: int) -> Value:
