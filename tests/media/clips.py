@@ -287,6 +287,14 @@ def statistics(path: Path) -> None:
     )  # fmt: skip
 
 
+def _vga(seconds: int) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        still = f"color=gray:size=640x480:rate=25:duration={seconds}"
+        _make(path, *_picture(source=still), "-c:v", "libx264", "-preset", "ultrafast")
+
+    return make
+
+
 def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
@@ -294,8 +302,10 @@ def sound_only(path: Path) -> None:
 def sound_with_cover(path: Path) -> None:
     cover = path.with_name("album.jpg")
     picture(cover)
-    _make(path, "-f", "lavfi", "-i", TONE, "-i", cover, "-map", "0", "-map", "1", "-c:a", "aac", "-c:v", "copy",
-          "-disposition:v", "attached_pic")  # fmt: skip
+    _make(
+        path, "-f", "lavfi", "-i", TONE, "-i", cover, "-map", "0", "-map", "1", "-c:a", "aac", "-c:v", "copy",
+        "-disposition:v", "attached_pic",
+    )  # fmt: skip
 
 
 def picture(path: Path) -> None:
@@ -337,6 +347,8 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "two_videos.mkv": two_videos,
     "odd_tags.mkv": odd_tags,
     "statistics.mkv": statistics,
+    "vga_short.mkv": _vga(4),
+    "vga_long.mkv": _vga(20),
     "sound_only.m4a": sound_only,
     "sound_with_cover.m4a": sound_with_cover,
     "picture.png": picture,

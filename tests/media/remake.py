@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from vidsr.frames import Color, Frame, Matrix, Range
+import numpy as np
+
+from vidsr.frames import Color, Frame, Matrix, PixelFormat, Plane, Range
 from vidsr.job import Segment
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
@@ -22,6 +25,12 @@ class Remade:
     written: Written
     notes: list[str]
     damage: list[Damage]
+
+
+def flat_planes(layout: PixelFormat, width: int, height: int, value: int) -> tuple[Plane, ...]:
+    """A picture of one code value in all planes."""
+    shapes = (layout.plane_shape(i, height, width) for i in range(layout.plane_count))
+    return tuple(cast("Plane", np.full(shape, value, layout.dtype)) for shape in shapes)
 
 
 def frames_of(path: Path, segment: Segment | None = None) -> list[Frame]:

@@ -1,4 +1,4 @@
-"""Shape, rotation, sample layout, colour tags and HDR metadata reach the file, as another program reads it."""
+"""Shape, rotation, sample layout, colour tags and HDR metadata reach the file, as ffmpeg reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
-from tests.media.remake import BT709, frames_of, remake
+from tests.media.remake import BT709, flat_planes, frames_of, remake
 from vidsr.errors import FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.media.encoders import settings_for
@@ -110,7 +110,7 @@ def write_still(
     info = probe(source)
     layout = PixelFormat.parse("yuv420p")
     settings = settings_for(encoder, source=layout, container=path.suffix, threads=1)
-    planes = tuple(np.full(layout.plane_shape(i, height, width), 128, np.uint8) for i in range(3))
+    planes = flat_planes(layout, width, height, 128)
     with Writer(path, info, settings, width=width, height=height, color=color, audio="none") as writer:
         for number in range(3):
             writer.write(Frame(planes, layout, color, number * 512, info.time_base, number, 512))

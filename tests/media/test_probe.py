@@ -24,9 +24,9 @@ from vidsr.media.probe import probe
 def test_a_file_with_everything_is_described(clips: ClipShelf) -> None:
     info = probe(clips("everything.mkv"))
     assert (info.width, info.height, info.codec, info.pixel_format) == (96, 64, "h264", "yuv420p")
-    assert (info.average_rate, info.time_base) == (25, Fraction(1, 1000))
+    assert (info.average_rate, info.time_base) == (Fraction(25), Fraction(1, 1000))
     assert (info.frame_count_estimate, info.frame_count_origin) == (50, "duration x rate")
-    assert (info.duration, info.start_pts, info.start_time) == (2, 0, 0)
+    assert (info.duration, info.start_pts, info.start_time) == (Fraction(2), 0, Fraction(0))
     summary = [(s.type, s.codec, s.language, s.title) for s in info.streams]
     assert summary == [
         ("video", "h264", None, "The picture"),
@@ -86,7 +86,7 @@ def test_hdr_metadata_is_read_in_full(clips: ClipShelf) -> None:
     assert hdr is not None
     assert hdr.green == (Fraction(13250, 50000), Fraction(34500, 50000))
     assert hdr.white == (Fraction(15635, 50000), Fraction(16450, 50000))
-    assert (hdr.min_luminance, hdr.max_luminance) == (Fraction(50, 10000), 1000)
+    assert (hdr.min_luminance, hdr.max_luminance) == (Fraction(50, 10000), Fraction(1000))
     assert (hdr.max_cll, hdr.max_fall) == (1000, 400)
 
 

@@ -1,14 +1,19 @@
 """Output containers: which suffix means which muxer, and what each one can hold.
 
-The tables follow the formats' registrations (Matroska codec IDs, MP4RA, QuickTime, WebM guidelines)
-narrowed to what FFmpeg's muxers write. It knows names only.
+The tables follow the formats' registrations (MP4RA, QuickTime, WebM guidelines), narrowed to what players
+play; what FFmpeg's muxers themselves take decides where there is no table. It opens no files.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+import av
+from av.codec.codec import UnknownCodecError
 
 from vidsr.errors import UnknownNameError
 
@@ -25,7 +30,6 @@ _MOV_VIDEO = frozenset(
         "mjpeg",
         "png",
         "qtrle",
-        "utvideo",
     }
 )
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts"})
@@ -56,7 +60,8 @@ COVER_TYPES = {
 class OutputFormat:
     """A container to write.
 
-    label: its name in sentences. video, audio, subtitles: codecs that can be copied; None = all.
+    label: its name in sentences. video, audio, subtitles: codecs that can be copied; None = all that
+        FFmpeg's muxer takes.
     text_subtitles_as: what other text subtitles are converted to, None = they cannot be held.
     audio_as: the encoder for other sound. attachments: whether it holds files (fonts).
     holds_negative: whether sound may begin before 0. options: of the muxer.
@@ -97,21 +102,19 @@ class OutputFormat:
         raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], "the README")
 
     @classmethod
-    def suffixes_for(cls, codec: str, encoder: str) -> tuple[str, ...]:
+    def suffixes_for(cls, codec: str) -> tuple[str, ...]:
         """All suffixes whose container holds the codec."""
-        return tuple(s for s, muxer in _SUFFIXES.items() if cls.named(muxer).holds_video(codec, encoder))
+        return tuple(s for s, muxer in _SUFFIXES.items() if cls.named(muxer).holds_video(codec))
 
-    def holds_video(self, codec: str, encoder: str) -> bool:
-        if encoder == "libx264rgb" and self.muxer in ("mp4", "webm"):
-            return self.muxer == "mp4"
-        return self.video is None or codec in self.video
+    def holds_video(self, codec: str) -> bool:
+        return codec in (_muxed_codecs(self.muxer) if self.video is None else self.video)
 
     def holds_audio(self, codec: str | None) -> bool:
+        if codec is None:
+            return False
         if self.audio is None:
-            return True
-        return codec is not None and (
-            codec in self.audio or (self.muxer == "mov" and codec.startswith("pcm_"))
-        )
+            return codec in _muxed_codecs(self.muxer)
+        return codec in self.audio or (self.muxer == "mov" and codec.startswith("pcm_"))
 
     def holds_subtitle(self, codec: str) -> bool:
         return self.subtitles is None or codec in self.subtitles
@@ -130,6 +133,7 @@ _FORMATS = (
         audio=None,
         subtitles=_MATROSKA_SUBTITLES,
         text_subtitles_as="subrip",
+        audio_as="flac",
         attachments=True,
         # without it the muxer would shift all streams when sound begins before 0 (AAC's priming samples)
         options={"avoid_negative_ts": "disabled"},
@@ -167,7 +171,23 @@ _FORMATS = (
         audio=None,
         subtitles=frozenset(),
         text_subtitles_as=None,
+        audio_as="flac",
         holds_negative=False,
     ),
 )
 _SUFFIXES = {"mkv": "matroska", "mp4": "mp4", "m4v": "mp4", "mov": "mov", "webm": "webm", "nut": "nut"}
+
+
+@cache
+def _muxed_codecs(muxer: str) -> frozenset[str]:
+    """Canonical names of what a muxer of FFmpeg takes."""
+    with av.open(io.BytesIO(), "w", format=muxer) as container:
+        names = container.supported_codecs
+    return frozenset(_canonical_name(name) for name in names)
+
+
+def _canonical_name(name: str) -> str:
+    try:
+        return av.Codec(name, "r").canonical_name
+    except UnknownCodecError:
+        return av.Codec(name, "w").canonical_name

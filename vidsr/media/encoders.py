@@ -198,10 +198,12 @@ def settings_for(
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
     known_encoder = _KNOWN.get(name, _Known("", params_option=None))
     codec = av.Codec(name, "w")
-    if not OutputFormat.named(container).holds_video(codec.canonical_name, name):
+    if not OutputFormat.named(container).holds_video(codec.canonical_name):
+        label = OutputFormat.named(container).label
+        suffixes = " or ".join(f".{suffix}" for suffix in OutputFormat.suffixes_for(codec.canonical_name))
         raise EncoderError(
-            f"{container} cannot hold {codec.canonical_name} ({name})",
-            "name the output .mkv, which holds any",
+            f"{label} cannot hold {codec.canonical_name} ({name})",
+            f"name the output {suffixes or 'otherwise'}",
         )
     chosen = _choose_pixel_format(name, pixel_format, source)
     final: dict[str, str] = dict(known_encoder.fixed)
@@ -445,6 +447,6 @@ def _describe(name: str) -> EncoderInfo:
         default_preset=preset,
         pixel_formats=tuple(formats),
         bits=tuple(sorted({PixelFormat.parse(f).bits for f in formats})),
-        containers=OutputFormat.suffixes_for(codec.canonical_name, name),
+        containers=OutputFormat.suffixes_for(codec.canonical_name),
         hardware=known.hardware,
     )

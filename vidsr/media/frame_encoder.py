@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from vidsr.errors import EncoderError, FrameFormatError, FrameSizeError
+from vidsr.errors import EncoderError, FrameError, FrameFormatError, FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, configure, with_hdr
@@ -57,6 +57,7 @@ class FrameEncoder:
         self.context, self._settings = context, settings
         self._width, self._height = width, height
         self._offset_pts = offset_pts
+        self._last_pts: int | None = None
         self._packer = VideoReformatter()
         configure(context, settings, width, height)
         context.time_base = source.time_base
@@ -75,7 +76,8 @@ class FrameEncoder:
     def encode(self, frame: Frame) -> list[Packet[Any]]:
         """The packets that are ready now, in decoding order.
 
-        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced, EncoderError.
+        Raises FrameSizeError or FrameFormatError for a frame that is not what was announced, FrameError for
+        a time stamp that is not behind the last one (encoders take some of those in silence), EncoderError.
         """
         if (frame.width, frame.height) != (self._width, self._height):
             raise FrameSizeError(
@@ -86,6 +88,12 @@ class FrameEncoder:
             raise FrameFormatError(
                 f"frame {frame.index} is {frame.format.name}, the output {self._settings.pixel_format}"
             )
+        if self._last_pts is not None and frame.pts <= self._last_pts:
+            last = float(self._last_pts * frame.time_base)
+            raise FrameError(
+                f"frame {frame.index} ({float(frame.time):.3f} s) is not behind the one at {last:.3f} s"
+            )
+        self._last_pts = frame.pts
         picture = VideoFrame(self._width, self._height, frame.format.name)
         fill(picture, frame.planes)
         picture = self._packed(picture)

@@ -88,7 +88,7 @@ def _audio(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
         return StreamPlan(stream, Fate.COPY)
     if stream.codec is None:
         return _drop(stream, f"{_cannot(output)}, and FFmpeg has no decoder for it")
-    label = {"aac": "AAC", "libopus": "Opus"}[output.audio_as]
+    label = {"aac": "AAC", "libopus": "Opus", "flac": "FLAC"}[output.audio_as]
     note = f"{_name(stream)} is converted to {label}: {_cannot(output)}"
     return StreamPlan(stream, Fate.CONVERT, output.audio_as, note)
 
@@ -120,7 +120,7 @@ def _cover(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
 def _second_video(stream: StreamInfo, output: OutputFormat, cut: bool) -> StreamPlan:
     if cut:
         return _drop(stream, "a second video cannot be cut without encoding it")
-    if stream.codec is None or not output.holds_video(stream.codec, ""):
+    if stream.codec is None or not output.holds_video(stream.codec):
         return _drop(stream, _cannot(output))
     return StreamPlan(stream, Fate.COPY, note=f"{_name(stream)} is copied as it is, not upscaled")
 

@@ -1,0 +1,269 @@
+"""Encoders: what there is, what is checked, and that what is promised works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+import pytest
+
+from tests.media import reference
+from tests.media.clips import ClipShelf
+from tests.media.remake import BT709, flat_planes
+from vidsr.errors import EncoderError, UnknownNameError, UsageError
+from vidsr.frames import Frame, PixelFormat
+from vidsr.media.containers import OutputFormat
+from vidsr.media.encoders import EncoderInfo, list_encoders, option_names, settings_for
+from vidsr.media.probe import probe
+from vidsr.media.writer import Writer
+
+SOFTWARE = [
+    "libx264",
+    "libx264rgb",
+    "libx265",
+    "libsvtav1",
+    "libvpx-vp9",
+    "ffv1",
+    "utvideo",
+    "prores_ks",
+    "dnxhd",
+]
+YUV420 = PixelFormat.parse("yuv420p")
+
+
+@pytest.fixture(scope="module")
+def encoders() -> dict[str, EncoderInfo]:
+    return {info.name: info for info in list_encoders()}
+
+
+def test_software_encoders_are_there_and_work(encoders: dict[str, EncoderInfo]) -> None:
+    for name in SOFTWARE:
+        assert encoders[name].available, encoders[name].problem
+        assert not encoders[name].hardware
+
+
+def test_hardware_encoders_say_why_they_do_not_work(encoders: dict[str, EncoderInfo]) -> None:
+    assert encoders["h264_nvenc"].hardware
+    for info in encoders.values():
+        if info.hardware and not info.available:
+            assert info.problem
+            with pytest.raises(EncoderError, match=f"{info.name} does not work on this machine") as caught:
+                settings_for(info.name, source=YUV420)
+            assert caught.value.hint == "use libx264, which always works"
+
+
+@pytest.mark.parametrize("name", SOFTWARE)
+def test_every_listed_layout_and_container_can_be_written(
+    clips: ClipShelf, tmp_path: Path, encoders: dict[str, EncoderInfo], name: str
+) -> None:
+    """All layouts in the first container, the default layout in all of them; ffmpeg finds three frames."""
+    info = encoders[name]
+    layouts = [layout for layout in info.pixel_formats if PixelFormat.parse(layout).bits in (8, 10)]
+    jobs = [(info.containers[0], layout) for layout in layouts]
+    jobs += [(suffix, layouts[0]) for suffix in info.containers[1:]]
+    for suffix, layout_name in jobs:
+        layout = PixelFormat.parse(layout_name)
+        settings = settings_for(name, source=layout, pixel_format=layout_name, container=suffix, threads=1)
+        assert settings.pixel_format == layout_name
+        output = tmp_path / f"{layout_name}.{suffix}"
+        source = probe(clips("b_frames.mp4"))
+        planes = flat_planes(layout, 256, 128, layout.peak // 2)
+        with Writer(output, source, settings, width=256, height=128, color=BT709, audio="none") as writer:
+            for number in range(3):
+                writer.write(Frame(planes, layout, BT709, number * 512, source.time_base, number, 512))
+            writer.finish()
+        assert len(reference.decoded(output)) == 3
+        samples = np.frombuffer(reference.raw_video(output, layout_name), layout.dtype).astype(np.float64)
+        assert abs(int(np.median(samples)) - layout.peak // 2) <= layout.peak // 100 + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "chosen"),
+    [
+        ("libx264", "yuv420p", "yuv420p"),
+        ("libx264", "yuv420p10le", "yuv420p10le"),
+        ("libx264", "yuv420p12le", "yuv420p10le"),
+        ("libx264", "yuv422p", "yuv422p"),
+        ("libx264", "yuv444p10le", "yuv444p10le"),
+        ("libx264", "gray", "gray"),
+        ("libx264", "gbrp", "yuv444p"),
+        ("libx264", "yuv411p", "yuv422p"),
+        ("libx264", "yuv410p", "yuv420p"),
+        ("libx264", "yuv440p", "yuv444p"),
+        ("libx265", "gbrp10le", "gbrp10le"),
+        ("libx265", "yuv420p12le", "yuv420p10le"),
+        ("libx265", "gray12le", "gray10le"),
+        ("libsvtav1", "yuv444p", "yuv420p"),
+        ("libsvtav1", "yuv422p10le", "yuv420p10le"),
+        ("prores_ks", "yuv420p", "yuv422p10le"),
+        ("prores_ks", "yuv444p", "yuv444p10le"),
+        ("dnxhd", "yuv420p10le", "yuv422p10le"),
+        ("ffv1", "gbrp", "gbrp"),
+        ("ffv1", "yuv411p", "yuv411p"),
+        ("libx264rgb", "yuv420p", "gbrp"),
+        ("utvideo", "yuv420p10le", "yuv420p"),
+    ],
+)
+def test_default_layout_loses_least(name: str, source: str, chosen: str) -> None:
+    container = {"dnxhd": "mov", "utvideo": "nut"}.get(name, "mkv")
+    assert settings_for(name, source=PixelFormat.parse(source), container=container).pixel_format == chosen
+
+
+def test_defaults_are_filled_in() -> None:
+    settings = settings_for("libx264", source=YUV420)
+    assert (settings.crf, settings.preset) == (18, "medium")
+    assert dict(settings.options) == {"crf": "18", "preset": "medium"}
+    settings = settings_for("libsvtav1", crf=31.5, preset="10", source=YUV420)
+    assert dict(settings.options) == {"crf": "31.5", "preset": "10"}
+
+
+def test_own_rate_control_replaces_the_default_quality() -> None:
+    settings = settings_for("libx264", source=YUV420, options={"qp": "0"})
+    assert settings.crf is None
+    assert "crf" not in settings.options
+
+
+def test_unknown_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown encoder 'libsvt'") as caught:
+        settings_for("libsvt", source=YUV420)
+    assert caught.value.hint == "did you mean libsvtav1? vidsr encoders lists all"
+    with pytest.raises(UnknownNameError, match="unknown preset of libx264 'veryfats'") as caught:
+        settings_for("libx264", preset="veryfats", source=YUV420)
+    assert caught.value.hint is not None
+    assert "veryfast" in caught.value.hint
+    with pytest.raises(UnknownNameError, match="unknown pixel format of libx264 'yuv420p16le'"):
+        settings_for("libx264", pixel_format="yuv420p16le", source=YUV420)
+    with pytest.raises(UnknownNameError, match="unknown option of libx264 'tunes'") as caught:
+        settings_for("libx264", options={"tunes": "animation"}, source=YUV420)
+    assert caught.value.hint is not None
+    assert "did you mean tune?" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["aac", "h264", "x264", "mov_text", "", "libx264 "])
+def test_names_that_are_no_video_encoders(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        settings_for(name, source=YUV420)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("libx264", {"x264-params": "keyint=20:bogus=1"}, "bogus"),
+        ("libx265", {"x265-params": "keyint=20:bogus=1"}, "bogus"),
+        ("libsvtav1", {"svtav1-params": "bogus=1"}, "bogus"),
+        ("libx264", {"tune": "animatio"}, "animatio"),
+        ("libx264", {"profile": "baseline", "qp": "0"}, ""),
+        ("libx264", {"aq-strength": "much"}, "much"),
+    ],
+)
+def test_values_an_encoder_does_not_know_are_refused(name: str, options: dict[str, str], words: str) -> None:
+    """FFmpeg takes most of these in silence or with a warning."""
+    with pytest.raises(EncoderError, match=f"{name} refuses its settings: .*{words}"):
+        settings_for(name, options=options, source=YUV420)
+
+
+def test_values_an_encoder_knows_are_passed_on(clips: ClipShelf, tmp_path: Path) -> None:
+    settings = settings_for(
+        "libx265",
+        options={"x265-params": "keyint=7:min-keyint=7", "tune": "animation"},
+        source=YUV420,
+        threads=1,
+    )
+    source = probe(clips("b_frames.mp4"))
+    output = tmp_path / "out.mkv"
+    planes = flat_planes(YUV420, 96, 64, 90)
+    with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
+        for number in range(15):
+            writer.write(Frame(planes, YUV420, BT709, number * 512, source.time_base, number, 512))
+        writer.finish()
+    with av.open(str(output)) as container:
+        keys = [packet.pts for packet in container.demux(video=0) if packet.is_keyframe and packet.size]
+    assert keys == [0, 280, 560]
+
+
+def test_quality_out_of_range_is_refused() -> None:
+    """x264 would take 99 in silence and use 51."""
+    with pytest.raises(UsageError, match="--crf 99 is outside libx264's range 0 to 51"):
+        settings_for("libx264", crf=99, source=YUV420)
+    with pytest.raises(UsageError, match="ffv1 has no quality setting"):
+        settings_for("ffv1", crf=18, source=YUV420)
+    with pytest.raises(UsageError, match="ffv1 has no presets"):
+        settings_for("ffv1", preset="slow", source=YUV420)
+
+
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [("ffv1", "mp4"), ("prores_ks", "mp4"), ("libx264", "webm"), ("libsvtav1", "mov"), ("utvideo", "mp4")],
+)
+def test_container_that_cannot_hold_the_codec_is_refused(name: str, container: str) -> None:
+    with pytest.raises(EncoderError, match="cannot hold") as caught:
+        settings_for(name, source=YUV420, container=container)
+    assert caught.value.hint is not None
+    assert (".nut" if name == "utvideo" else ".mkv") in caught.value.hint
+
+
+def test_quality_setting_changes_the_size(clips: ClipShelf, tmp_path: Path) -> None:
+    """The knob of each encoder is connected: worse quality, smaller file."""
+    noise = np.random.default_rng(1)
+    source = probe(clips("b_frames.mp4"))
+    for name in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks"):
+        sizes = []
+        suffix = "mov" if name == "prores_ks" else "mkv"
+        for crf in (4, 30):
+            settings = settings_for(name, crf=crf, source=YUV420, container=suffix, threads=1)
+            layout = settings.layout
+            output = tmp_path / f"{name}-{crf}.{suffix}"
+            with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
+                for number in range(4):
+                    planes = flat_planes(layout, 96, 64, 0)
+                    for plane in planes:
+                        plane[:] = noise.integers(0, layout.peak, plane.shape)
+                    writer.write(Frame(planes, layout, BT709, number * 512, source.time_base, number, 512))
+                writer.finish()
+            sizes.append(output.stat().st_size)
+        assert sizes[1] < 0.8 * sizes[0], name
+
+
+def test_option_names_hold_private_and_general_ones() -> None:
+    names = option_names("libx264")
+    assert {"crf", "tune", "x264-params", "g", "bf", "maxrate"} <= names
+    assert not {"skip_frame", "strange", "ac", "sample_fmt"} & names
+
+
+@pytest.mark.parametrize(
+    ("path", "muxer"),
+    [
+        ("a.mkv", "matroska"),
+        ("a.MP4", "mp4"),
+        ("a.m4v", "mp4"),
+        ("a.mov", "mov"),
+        ("a.webm", "webm"),
+        ("a.nut", "nut"),
+    ],
+)
+def test_suffix_decides_the_container(path: str, muxer: str) -> None:
+    assert OutputFormat.of_path(Path(path)).muxer == muxer
+
+
+@pytest.mark.parametrize("muxer", ["matroska", "mp4", "mov", "webm", "nut"])
+def test_tables_of_containers_name_only_what_the_muxer_takes(muxer: str) -> None:
+    """Streams of the output are made before work begins; a refusal there would be a mistake in a table."""
+    container = OutputFormat.named(muxer)
+    with av.open("nothing", "w", format=muxer) as out:
+        taken = {av.Codec(n, m).canonical_name for n in out.supported_codecs for m in modes(n)}
+    for table in (container.video, container.audio):
+        assert table is None or table <= taken
+    assert container.text_subtitles_as is None or container.holds_subtitle(container.text_subtitles_as)
+
+
+def modes(name: str) -> list[Literal["r", "w"]]:
+    found: list[Literal["r", "w"]] = []
+    for mode in ("r", "w"):
+        try:
+            av.Codec(name, mode)
+        except av.codec.codec.UnknownCodecError:
+            continue
+        found.append(mode)
+    return found
