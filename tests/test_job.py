@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import UsageError
-from vidsr.job import Job, RangeRequest, Segment, SizeRequest
+from vidsr.job import Job, RangeRequest, Segment, SegmentReceipt, SizeRequest
 
 SD = (640, 480)
 
@@ -67,12 +67,14 @@ def test_a_job_is_json() -> None:
     assert json.loads(json.dumps(job.to_json()))["size"] == {"scale": "3/2", "width": None, "height": None}
 
 
-def test_the_digest_changes_with_what_decides_the_output_and_only_then() -> None:
-    def digest(job: Job, *, version: str = "1") -> str:
-        return job.digest(source_identity="s", weights_digest="w", version=version)
+def test_wishes_hold_what_nothing_else_tells_about_the_pixels() -> None:
+    job = Job(Path("a.mkv"), Path("b.mkv"))
+    assert job.wishes() == Job(Path("elsewhere.mkv"), Path("c.mkv"), audio="none", overwrite=True).wishes()
+    assert job.wishes() != Job(Path("a.mkv"), Path("b.mkv"), tile=64).wishes()
 
-    job = Job(Path("a.mkv"), Path("b.mkv"), model="m")
-    assert digest(job) == digest(Job(Path("elsewhere/a.mkv"), Path("c.mkv"), model="m", overwrite=True))
-    assert digest(job) != digest(Job(Path("a.mkv"), Path("b.mkv"), model="other"))
-    assert digest(job) != digest(Job(Path("a.mkv"), Path("b.mkv"), model="m", precision="fp32"))
-    assert digest(job) != digest(job, version="2")
+
+def test_a_receipt_survives_json() -> None:
+    receipt = SegmentReceipt(
+        Segment(None, 900), "a.packets", 3, 0, 600, 1234, "00ff", 2, 1.25, ("missing at 0.3 s: one frame",)
+    )
+    assert SegmentReceipt.from_json(json.loads(json.dumps(receipt.to_json()))) == receipt

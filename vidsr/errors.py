@@ -14,7 +14,11 @@
     ├── OutputError               the output cannot be made
     │   ├── OutputExistsError     it is there already and --overwrite was not given
     │   ├── NoSpaceError          the disk is full
-    │   └── StreamRefusedError    the container cannot hold a stream of the source
+    │   ├── StreamRefusedError    the container cannot hold a stream of the source
+    │   └── JobError              the unfinished job beside the output stands in the way
+    │       ├── JobChangedError   it was begun from another source or with other settings
+    │       ├── JobRunningError   another process works on it
+    │       └── DamagedSegmentError   a finished piece of it cannot be read back
     ├── EncoderError              the encoder refused its settings or a frame
     ├── WeightsError              a weight file cannot be used
     │   ├── WeightsFormatError    the file is not what it claims to be, or is cut
@@ -134,6 +138,28 @@ class NoSpaceError(OutputError):
 
 class StreamRefusedError(OutputError):
     """The output container cannot hold a stream of the source."""
+
+
+class JobError(OutputError):
+    """The unfinished job beside the output stands in the way."""
+
+    usual_hint = "pass --restart to begin anew"
+
+
+class JobChangedError(JobError):
+    """It was begun from another source, or with other settings, weights or another version."""
+
+
+class JobRunningError(JobError):
+    """Another process works on the same output."""
+
+    usual_hint = "wait for it, or choose another output"
+
+
+class DamagedSegmentError(JobError):
+    """A finished piece of it cannot be read back."""
+
+    usual_hint = "run the same command again: what is damaged is computed again, the rest is kept"
 
 
 class EncoderError(VidsrError):

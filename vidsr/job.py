@@ -7,8 +7,6 @@ decodes a frame or knows a tensor. `execute` turns a Job and a Segment into a Re
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -149,18 +147,53 @@ class Job:
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         return plain
 
-    def digest(self, *, source_identity: str, weights_digest: str, version: str) -> str:
-        """sha256 over everything that decides the output's pixels and streams.
+    def wishes(self) -> dict[str, Any]:
+        """What of the request decides the pixels by itself, as JSON values.
 
-        How it is run (device, precision, batch) belongs to it because rounding differs; where it is
-        written does not.
+        Left out is what is resolved before the first frame and known better then (the range's time stamps,
+        the size, the encoder's settings, the weights, the device), what only matters when everything is put
+        together (sound, subtitles), and where things are.
         """
-        decisive = self.to_json()
-        for key in ("source", "output", "overwrite", "weights"):
-            decisive.pop(key)
-        decisive |= {"source_identity": source_identity, "weights_digest": weights_digest, "version": version}
-        canonical = json.dumps(decisive, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return {key: value for key, value in self.to_json().items() if key not in _RESOLVED_LATER}
+
+
+_RESOLVED_LATER = frozenset(
+    {"source", "output", "overwrite", "audio", "subtitles", "strict"}
+    | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReceipt:
+    """What came of a segment: a file of packets in the job's folder, and all that is to be known of it.
+
+    file: its name; "" if the segment holds no frame. frames: as many as were decoded. first_pts, last_pts:
+    of the frames, in the source's time base; None if there are none. reorder: by how many places at most
+    a packet comes before its turn in presentation order. seconds: the time it took. damage: lines about
+    what of this segment could not be decoded.
+    """
+
+    segment: Segment
+    file: str = ""
+    frames: int = 0
+    first_pts: int | None = None
+    last_pts: int | None = None
+    size_bytes: int = 0
+    sha256: str = ""
+    reorder: int = 0
+    seconds: float = 0.0
+    damage: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> SegmentReceipt:
+        """Raises KeyError, TypeError or ValueError for anything but what `to_json` gives."""
+        fields = dict(fields)
+        segment = Segment(**fields.pop("segment"))
+        return cls(segment, **(fields | {"damage": tuple(fields["damage"])}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Long jobs that cannot be lost: what is finished, what is missing, and the folder that remembers it."""

@@ -1,0 +1,93 @@
+"""A lock on a file that the system gives back when its holder dies, however it dies.
+
+The file stays for others to find, its content says who holds it. It knows one file and nothing of what
+it protects. (`filelock` does the same but hides its descriptor, without which a lock that was removed and
+made again by another process cannot be told from the one that was taken.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _LOCKED_BYTE = 2**30  # far behind the content, so that others can read who holds it
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+class Lock:
+    """Held from `acquire` to `release`, or to the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock if nobody has it; never waits. Raises OSError where files cannot be locked."""
+        while self._descriptor is None:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                if not _try_lock(descriptor):
+                    return False
+                # its last holder may have removed the file while it was being opened here
+                if self._is_still_there(descriptor):
+                    self._sign(descriptor)
+                    self._descriptor = descriptor
+            finally:
+                if self._descriptor is None:
+                    os.close(descriptor)
+        return True
+
+    def holder(self) -> str:
+        """Who holds it, in words for people."""
+        try:
+            fields = json.loads(self.path.read_text(encoding="utf-8"))
+            return f"process {fields['pid']} on {fields['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+    def release(self) -> None:
+        """Give it back; harmless when it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _is_still_there(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    @staticmethod
+    def _sign(descriptor: int) -> None:
+        fields: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname()}
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(fields).encode())
+        except OSError:
+            return  # a full disk must not keep a job from being continued; the lock itself is held

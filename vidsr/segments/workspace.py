@@ -1,0 +1,290 @@
+"""The folder beside an output in the making: its lock, its journal, its finished segments.
+
+    .film.mkv.vidsr/
+        lock                        held by the process that works on it
+        journal.jsonl               what the job is, then one line for each finished segment
+        <start>-<random>.packets
+
+A segment is finished when its line is in the journal. Lines can be lost, so each segment file also carries
+its own receipt and the digest of its job: a file without a line is taken over once it has been checked. It
+knows files and receipts, never frames or codecs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vidsr.durable import output_error
+from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError
+from vidsr.job import Segment, SegmentReceipt
+from vidsr.media.packet_file import PacketFileReader, checked_digest
+from vidsr.segments.coverage import overlap, start_key
+from vidsr.segments.identity import Identity, changes, digest
+from vidsr.segments.journal import Journal, Record
+from vidsr.segments.lock import Lock
+
+FORMAT = 1
+"""Of the folder; another number is left alone."""
+
+SUFFIX = ".packets"
+UNFINISHED_SUFFIX = ".part"
+_JOURNAL, _LOCK = "journal.jsonl", "lock"
+
+
+def folder_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.vidsr")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What the journal says of the job before the first segment.
+
+    identity: what must not change while it is continued. plan: JSON values from which the segments can be
+    put together without the command line (the executor's own). segment: the part of the source that is
+    wanted. frames_total: how many frames are expected in all; None if nobody knows. begun: local time.
+    """
+
+    source: str
+    command: str
+    begun: str
+    identity: Identity
+    plan: dict[str, Any]
+    segment: Segment
+    frames_total: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> JobRecord:
+        """Raises KeyError or TypeError for anything but what `to_json` gives."""
+        fields = dict(fields)
+        return cls(segment=Segment(**fields.pop("segment")), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a folder holds.
+
+    receipts: of finished segments whose files are there, in order and not overlapping. damaged: how many
+    segments and lines were found that cannot be used.
+    """
+
+    record: JobRecord | None
+    receipts: tuple[SegmentReceipt, ...]
+    damaged: int = 0
+
+    @property
+    def frames(self) -> int:
+        return sum(receipt.frames for receipt in self.receipts)
+
+    @property
+    def seconds(self) -> float:
+        """The work that need not be done again."""
+        return sum(receipt.seconds for receipt in self.receipts)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(receipt.size_bytes for receipt in self.receipts)
+
+
+class Workspace:
+    """The folder of one output, this process's own from `open` to `close`."""
+
+    def __init__(self, output: Path) -> None:
+        self.output, self.folder = output, folder_of(output)
+        self._journal = Journal(self.folder / _JOURNAL)
+        self._lock = Lock(self.folder / _LOCK)
+
+    @classmethod
+    def open(cls, output: Path) -> Self:
+        """Take the folder of an output, making it if need be.
+
+        Raises JobRunningError if another process has it, NoSpaceError, OutputError.
+        """
+        workspace = cls(output)
+        while True:
+            try:
+                workspace.folder.mkdir(exist_ok=True)
+                if not workspace._lock.acquire():
+                    raise JobRunningError(f"{workspace._lock.holder()} is working on {output}")
+            except FileNotFoundError as error:
+                if not output.parent.is_dir():
+                    raise output_error(error, workspace.folder, "make the folder of the job") from error
+                continue  # its last holder removed the folder just now
+            except OSError as error:
+                raise output_error(error, workspace.folder, "lock the folder of the job") from error
+            return workspace
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the folder back; it disappears if nothing was finished in it."""
+        for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
+            path.unlink(missing_ok=True)
+        if not any(self.folder.glob(f"*{SUFFIX}")):
+            self.remove()
+        self._lock.release()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier run left something here."""
+        return self._journal.path.exists() or any(self.folder.glob(f"*{SUFFIX}"))
+
+    def new_file(self, segment_start: int | None) -> Path:
+        """A name for a segment that begins there; no two calls give the same."""
+        start = "start" if segment_start is None else f"{segment_start:012d}"
+        return self.folder / f"{start}-{secrets.token_hex(4)}{SUFFIX}"
+
+    def path(self, receipt: SegmentReceipt) -> Path:
+        return self.folder / receipt.file
+
+    def adopt(self, record: JobRecord) -> Contents:
+        """What earlier runs of this very job finished; the job is begun if there is none.
+
+        All segments are read and checked; what cannot be used is removed.
+
+        Raises JobChangedError if the folder holds another job, JobError, NoSpaceError, OutputError.
+        """
+        found = read_contents(self.folder)
+        if found.record is not None:
+            self._refuse_changes(found, changes(found.record.identity, record.identity))
+        # lines of a journal that lost its beginning do not say which job they are of; the files do
+        listed = found.receipts if found.record is not None else ()
+        whole = [r for r in listed if not r.file or checked_digest(self.path(r)) == r.sha256]
+        damaged = found.damaged + len(listed) - len(whole)
+        orphans = self._orphans(found, whole, digest(record.identity))
+        whole = sorted([*whole, *orphans], key=_start)
+        if found.record is None or damaged or orphans:
+            lines = [{"kind": "job", "format": FORMAT} | (found.record or record).to_json()]
+            self._journal.rewrite(lines + [_segment_line(receipt) for receipt in whole])
+        self._remove_all_but({receipt.file for receipt in whole})
+        return Contents(found.record, tuple(whole), damaged)
+
+    def _orphans(self, found: Contents, whole: list[SegmentReceipt], job: str) -> list[SegmentReceipt]:
+        """Receipts of whole segments of this job that no line speaks of."""
+        listed = {receipt.file for receipt in whole}
+        orphans: list[SegmentReceipt] = []
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            if path.name in listed:
+                continue
+            owner, orphan = _receipt_inside(path)
+            if orphan is None:
+                continue
+            if owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
+                orphans.append(orphan)
+            elif owner != job and found.record is None:
+                self._refuse_changes(found, ["its journal is lost and its segments are of another job"])
+        return orphans
+
+    def add(self, receipt: SegmentReceipt) -> None:
+        """Note that a segment is finished. Raises NoSpaceError, OutputError."""
+        self._journal.append(_segment_line(receipt))
+
+    def clear(self) -> None:
+        """Throw away everything that was finished."""
+        self._journal.path.unlink(missing_ok=True)
+        self._remove_all_but(set())
+
+    def remove(self) -> None:
+        """Remove the folder; the lock goes last, and nobody else can take it before `close`."""
+        self.clear()
+        self._lock.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
+            self.folder.rmdir()
+
+    def _refuse_changes(self, found: Contents, changed: list[str]) -> None:
+        if changed:
+            raise JobChangedError(
+                f"{self.output} was begun before ({found.frames} frames are finished), but "
+                + "; ".join(changed),
+                "continue it with what it was begun with, or pass --restart to begin anew",
+            )
+
+    def _remove_all_but(self, names: set[str]) -> None:
+        for pattern in (f"*{SUFFIX}", f"*{UNFINISHED_SUFFIX}"):
+            for path in self.folder.glob(pattern):
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
+
+
+def read_contents(folder: Path) -> Contents:
+    """What the journal lists and is there in its full size; nothing is locked, changed or read through.
+
+    Raises JobError if a version of vidsr made the folder that kept it in another way.
+    """
+    lines, damaged = Journal(folder / _JOURNAL).read()
+    record: JobRecord | None = None
+    receipts: list[SegmentReceipt] = []
+    for line in lines:
+        kind = line.pop("kind", None)
+        try:
+            if kind == "job":
+                if line.pop("format", None) != FORMAT:
+                    raise JobError(f"{folder} was made by another version of vidsr")
+                record = JobRecord.from_json(line)
+            elif kind == "segment":
+                receipts.append(SegmentReceipt.from_json(line))
+        except (KeyError, TypeError, ValueError):
+            damaged += 1
+    kept: list[SegmentReceipt] = []
+    for receipt in receipts:
+        if _has_its_size(folder, receipt) and not any(overlap(receipt.segment, r.segment) for r in kept):
+            kept.append(receipt)
+    return Contents(record, tuple(sorted(kept, key=_start)), damaged + len(receipts) - len(kept))
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process works in the folder at this moment."""
+    lock = Lock(folder / _LOCK)
+    if not lock.path.exists():
+        return False
+    try:
+        return not lock.acquire()
+    finally:
+        lock.release()
+
+
+def _segment_line(receipt: SegmentReceipt) -> Record:
+    return {"kind": "segment"} | receipt.to_json()
+
+
+def _has_its_size(folder: Path, receipt: SegmentReceipt) -> bool:
+    if not receipt.file:
+        return True
+    try:
+        return (folder / receipt.file).stat().st_size == receipt.size_bytes
+    except OSError:
+        return False
+
+
+def _receipt_inside(path: Path) -> tuple[str, SegmentReceipt | None]:
+    """(digest of the job, receipt) that a segment file carries; the receipt is None if it is damaged."""
+    sha256 = checked_digest(path)
+    if sha256 is None:
+        return "", None
+    try:
+        with PacketFileReader(path) as reader:
+            for _ in reader.packets():
+                pass
+            receipt = SegmentReceipt.from_json(reader.tail or {})
+            job = reader.head.job
+    except (DamagedSegmentError, KeyError, TypeError, ValueError):
+        return "", None
+    return job, replace(receipt, file=path.name, sha256=sha256, size_bytes=path.stat().st_size)
+
+
+def _start(receipt: SegmentReceipt) -> tuple[bool, int]:
+    return start_key(receipt.segment)
