@@ -61,6 +61,11 @@ class Axis:
         weights = {k: at_end if k in (first, last) else 1.0 for k in range(first, last + 1)}
         return tuple((k, w / sum(weights.values())) for k, w in weights.items())
 
+    @property
+    def gain(self) -> float:
+        """The weight of the first tap of the low-pass; the others are this or twice this."""
+        return self.taps_down()[0][1] if self.step > 1 else 1.0
+
     def taps_up(self, phase: int) -> Taps:
         """Luma sample `step * j + phase` from chroma samples `j + k`: Catmull-Rom interpolation."""
         position = (phase - self.offset) / self.step
@@ -111,30 +116,31 @@ def upsample(plane: Tensor, axis: Axis, length: int, dim: int) -> Tensor:
     if axis.step == 1:
         return plane
     count = plane.shape[dim]
-    padded = _repeat_ends(plane, dim, 2, 2)
+    padded = repeat_ends(plane, dim, 2, 2)
     shape = list(plane.shape)
     shape[dim] = count * axis.step
     full = plane.new_empty(shape)
+    between = torch.empty_like(plane)
     for phase in range(axis.step):
         parts = [(padded.narrow(dim, 2 + k, count), w) for k, w in axis.taps_up(phase)]
-        _every(full, dim, phase, axis.step, count).copy_(_weighted_sum(parts))
+        # summed up in one piece first: samples a step apart are slow to add to
+        _every(full, dim, phase, axis.step, count).copy_(_weighted_sum(parts, between))
     return full.narrow(dim, 0, length)
 
 
-def subsample(plane: Tensor, axis: Axis, dim: int, before: int = 0, after: int = 0) -> Tensor:
-    """Low-pass along dim and keep the chroma samples.
+def subsample(plane: Tensor, axis: Axis, dim: int, out: Tensor) -> Tensor:
+    """Low-pass along dim and keep the chroma samples, not yet multiplied by the axis' gain.
 
-    plane: float; along dim the luma samples of the chroma samples wanted, as Axis.taps_down asks for them
-    but without `before` samples in front and `after` samples behind, which the outermost ones stand for.
-    Both are what lies beyond the border of the picture.
+    plane: float; along dim the luma samples that the chroma samples are made of, see luma_span.
+    out: where they go; its length along dim says how many. Returns out, or plane itself where the step
+    is 1 and nothing is to be done.
     """
     if axis.step == 1:
         return plane
     taps = axis.taps_down()
-    samples = before + plane.shape[dim] + after
-    count = (samples - (taps[-1][0] - taps[0][0]) - 1) // axis.step + 1
-    padded = _repeat_ends(plane, dim, before, after)
-    return _weighted_sum([(_every(padded, dim, k - taps[0][0], axis.step, count), w) for k, w in taps])
+    count = out.shape[dim]
+    parts = [(_every(plane, dim, k - taps[0][0], axis.step, count), w / axis.gain) for k, w in taps]
+    return _weighted_sum(parts, out)
 
 
 def luma_span(axis: Axis, start: int, stop: int, length: int) -> tuple[int, int, int, int]:
@@ -153,24 +159,25 @@ def luma_span(axis: Axis, start: int, stop: int, length: int) -> tuple[int, int,
     return first, end, before, wanted_end - wanted - before - (end - first)
 
 
-def _weighted_sum(parts: list[tuple[Tensor, float]]) -> Tensor:
-    """At least one part. Equal weights are added first and multiplied once."""
-    (first, weight), *others = parts
-    if not others:
-        return first if weight == 1 else first * weight
-    (second, second_weight), *others = others
-    total = torch.add(first, second, alpha=second_weight / weight)
-    for samples, w in others:
-        total.add_(samples, alpha=w / weight)
-    return total.mul_(weight)
-
-
-def _repeat_ends(plane: Tensor, dim: int, before: int, after: int) -> Tensor:
-    """The outermost samples repeated so many times at either end."""
+def repeat_ends(plane: Tensor, dim: int, before: int, after: int) -> Tensor:
+    """The outermost samples along dim repeated so many times more at either end."""
     if before == after == 0:
         return plane
     first, last = plane.narrow(dim, 0, 1), plane.narrow(dim, plane.shape[dim] - 1, 1)
     return torch.cat([first] * before + [plane] + [last] * after, dim)
+
+
+def _weighted_sum(parts: list[tuple[Tensor, float]], out: Tensor) -> Tensor:
+    """Into out, which it returns. A weight of 1 in front saves a pass over the samples."""
+    (first, weight), *others = parts
+    if weight == 1 and others:
+        (second, second_weight), *others = others
+        torch.add(first, second, alpha=second_weight, out=out)
+    else:
+        torch.mul(first, weight, out=out)
+    for samples, w in others:
+        out.add_(samples, alpha=w)
+    return out
 
 
 def _every(plane: Tensor, dim: int, first: int, step: int, count: int) -> Tensor:

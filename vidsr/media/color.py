@@ -11,6 +11,7 @@ H.273; devices are the tensors' own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from vidsr.errors import FrameFormatError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media.chroma import ChromaGrid, luma_span, subsample, upsample
+from vidsr.media.chroma import ChromaGrid, luma_span, repeat_ends, subsample, upsample
 from vidsr.media.dither import SIDE, threshold_bands
 
 # Weights of R' and B' in Y' (H.273 table 4); G' has the rest.
@@ -48,8 +49,9 @@ _BELONGS = {
 }
 
 # Luma samples converted at once on a CPU: a strip of R'G'B' and what is made of it stay in its caches.
-# 2560x1920 to 8-bit 4:2:0, CPU time: 19 ms with 2**17 or 2**18, 29 ms with 2**15, 75 ms all at once.
-CPU_STRIP_SAMPLES = 2**18
+# 2560x1920 float32 to 8-bit 4:2:0, CPU time, in strips of 8 rows 56 ms, 32 23 ms, 64 17 ms, 128 15 ms,
+# 256 17 ms, 1024 23 ms: below, calling torch takes longer than what is called.
+CPU_STRIP_SAMPLES = 2**19
 
 HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
 HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
@@ -154,13 +156,16 @@ def rgb_to_planes(
         torch.empty((n, *format.plane_shape(i, height, width)), dtype=dtype, device=rgb.device)
         for i in range(format.plane_count)
     )
-    convert = _ToPlanes(format, color, rgb.shape, dither=dither and format.bits == 8, device=rgb.device)
-    if rgb.device.type != "cpu":
-        convert(rgb, planes, 0, height)
-        return planes
-    rows = SIDE * format.size_multiple[0]
-    rows *= max(1, CPU_STRIP_SAMPLES // (rows * width))
     with _in_this_thread(rgb.device):
+        convert = _ToPlanes(
+            format, color, (height, width), dither=dither and format.bits == 8, device=rgb.device
+        )
+        if rgb.device.type != "cpu":
+            convert(rgb, planes, 0, height)
+            return planes
+        rows = format.size_multiple[0]
+        while rows < height and 2 * rows * width <= CPU_STRIP_SAMPLES:
+            rows *= 2  # so that the dither pattern, SIDE rows high, begins with a strip or a strip within it
         for i in range(n):
             for start in range(0, height, rows):
                 one = slice(i, i + 1)
@@ -175,93 +180,128 @@ class _ToPlanes:
         self,
         format: PixelFormat,  # noqa: A002
         color: Color,
-        shape: Sequence[int],
+        size: tuple[int, int],
         *,
         dither: bool,
         device: torch.device,
     ) -> None:
+        code = _CodeValues.of(format, color)
         self._family = format.family
-        self._code = _CodeValues.of(format, color)
+        self._height, self._width = size
         self._luma, self._chroma = _from_rgb(color.matrix)
         self._grid = ChromaGrid.of(format, color.chroma_location)
-        self._height, self._width = shape[-2:]
-        self._round = [
-            _Rounding(
-                format.bits,
-                self._code.chroma_zero if plane and format.family == "yuv" else self._code.luma_zero,
-                # R'G'B' planes share a pattern: gray stays gray
-                threshold_bands(
-                    device, plane if format.family == "yuv" else 0, format.plane_shape(plane, *shape[-2:])[1]
-                )
-                if dither
-                else None,
-            )
-            for plane in range(format.plane_count)
-        ]
+        self._luma_span = code.luma_span
+        # of a sum of luma samples, which `subsample` gives
+        self._chroma_span = code.chroma_span * self._grid.rows.gain * self._grid.columns.gain
+        self._bits = format.bits
+        # Full-range chroma has 2**bits + 1 values. Elsewhere R'G'B' in [0, 1] stays inside
+        self._clip = format.family == "yuv" and color.range is Range.FULL
+        self._bands = []  # (SIDE, columns) a plane: what is added to rows k, k + SIDE, ...
+        for plane in range(format.plane_count):
+            is_chroma = plane > 0 and format.family == "yuv"
+            pattern = plane if is_chroma else 0  # one pattern for R'G'B': gray stays gray
+            columns = format.plane_shape(plane, *size)[1]
+            # Half a step, since the conversion to integers cuts off what is behind the point
+            zero = (code.chroma_zero if is_chroma else code.luma_zero) + 0.5
+            self._bands.append(threshold_bands(device, pattern, columns, dither=dither) + zero)
+        self._scratch = _Scratch(device)
 
     def __call__(self, rgb: Tensor, planes: Sequence[Tensor], start: int, stop: int) -> None:
         """Fill in what luma rows [start, stop) of the pictures give.
 
-        rgb, planes: of whole pictures. start: a multiple of SIDE and of the chroma step times SIDE.
+        rgb, planes: of whole pictures. start: a multiple of stop - start, which is a power of two unless
+        stop is the last row.
         """
-        span = self._code.luma_span
         if self._family == "rgb":
-            strip = _clamped(rgb[:, :, start:stop])
+            strip = self._clamped(rgb[:, :, start:stop])
             for plane, channel in enumerate((1, 2, 0)):
-                self._round[plane](strip[:, channel].mul(span), planes[plane][:, start:stop])
+                self._round(strip[:, channel], plane, self._luma_span, planes[plane], start)
             return
-        rows, columns = self._grid.rows, self._grid.columns
+        rows = self._grid.rows
         chroma_rows = slice(start // rows.step, rows.length(stop))
         above, below, *beyond = luma_span(rows, chroma_rows.start, chroma_rows.stop, self._height)
         first = min(start, above)
-        strip = _clamped(rgb[:, :, first : max(stop, below)])
+        strip = self._clamped(rgb[:, :, first : max(stop, below)])
         luma = strip[:, 1]  # Y' takes the place of G'
         luma.mul_(self._luma[1]).add_(strip[:, 0], alpha=self._luma[0]).add_(strip[:, 2], alpha=self._luma[2])
-        self._round[0](luma[:, start - first : stop - first].mul(span), planes[0][:, start:stop])
-        if self._family == "gray":
-            return
-        low = subsample(strip[:, :, above - first : below - first], rows, -2, *beyond)
-        *_, left, right = luma_span(columns, 0, columns.length(self._width), self._width)
-        for plane, weights in enumerate(self._chroma, start=1):
-            mixed = low[:, 1].mul(weights[1] * self._code.chroma_span)
-            for channel in (0, 2):
-                if weights[channel]:
-                    mixed.add_(low[:, channel], alpha=weights[channel] * self._code.chroma_span)
-            self._round[plane](subsample(mixed, columns, -1, left, right), planes[plane][:, chroma_rows])
+        if self._family == "yuv":  # first, since rounding overwrites Y'
+            n, _, _, width = strip.shape
+            low = self._scratch("low", (n, 3, chroma_rows.stop - chroma_rows.start, width))
+            full = repeat_ends(strip[:, :, above - first : below - first], -2, *beyond)
+            low = subsample(full, rows, -2, out=low)
+            for plane, weights in enumerate(self._chroma, start=1):
+                self._write_chroma(low, weights, plane, planes[plane], chroma_rows.start)
+        self._round(luma[:, start - first : stop - first], 0, self._luma_span, planes[0], start)
 
+    def _clamped(self, rgb: Tensor) -> Tensor:
+        """float32, contiguous, in [0, 1]; in memory of ours."""
+        out = self._scratch("rgb", rgb.shape)
+        if rgb.dtype == torch.float32 and rgb.stride(-1) == 1:
+            return torch.clamp(rgb, 0, 1, out=out)  # one pass instead of two
+        return out.copy_(rgb).clamp_(0, 1)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rounding:
-    """The last step of a plane: offset, dither, round to nearest, clip.
+    def _write_chroma(self, low: Tensor, weights: list[float], plane: int, out: Tensor, row: int) -> None:
+        """low: (N, 3, chroma rows, W), R', Y' and B', of which weights make the chroma signal."""
+        columns = self._grid.columns
+        _, _, left, right = luma_span(columns, 0, columns.length(self._width), self._width)
+        n, _, rows, width = low.shape
+        mixed = self._scratch("mixed", (n, rows, left + width + right))
+        inner = mixed[..., left : left + width]
+        # One of R' and B' alone, but for YCgCo; the weight of the first is left to the rounding
+        (channel, unit), *others = [(c, weights[c]) for c in (0, 2) if weights[c]]
+        torch.add(low[:, channel], low[:, 1], alpha=weights[1] / unit, out=inner)
+        for other, weight in others:
+            inner.add_(low[:, other], alpha=weight / unit)
+        mixed[..., :left] = inner[..., :1]
+        mixed[..., left + width :] = inner[..., -1:]
+        samples = subsample(mixed, columns, -1, out=self._scratch("chroma", (n, rows, out.shape[-1])))
+        self._round(samples, plane, unit * self._chroma_span, out, row)
 
-    bands: (SIDE, columns) pattern, or None. The first row rounded is one where the pattern begins.
-    """
+    def _round(self, samples: Tensor, plane: int, scale: float, out: Tensor, row: int) -> None:
+        """Scale, offset, dither, round, clip and store from a row on.
 
-    bits: int
-    zero: float
-    bands: Tensor | None
-
-    def __call__(self, samples: Tensor, out: Tensor) -> None:
-        """samples: float32 (N, rows, columns), changed. out: the integers' place, same shape."""
-        # half a step is added, and the conversion to integers cuts the rest off
-        if self.bands is None:
-            samples.add_(self.zero + 0.5)
-        else:
-            n, rows, columns = samples.shape
-            whole = rows - rows % SIDE
-            offset = self.bands + (self.zero + 0.5)
-            if whole:
-                samples[:, :whole].view(n, whole // SIDE, SIDE, columns).add_(offset)
-            if whole < rows:
-                samples[:, whole:].add_(offset[: rows - whole])
-        samples.clamp_(0, (1 << self.bits) - 0.5)
-        if self.bits == 8:
+        samples: float32 (N, rows, columns), overwritten. out: the whole planes that the integers go to.
+        """
+        n, rows, columns = samples.shape
+        out = out[:, row : row + rows]
+        bands = self._bands[plane][row % SIDE :]
+        whole = rows - rows % SIDE
+        if whole:
+            parts = samples[:, :whole].view(n, whole // SIDE, SIDE, columns)
+            torch.add(bands, parts, alpha=scale, out=parts)
+        if whole < rows:
+            rest = samples[:, whole:]
+            torch.add(bands[: rows - whole], rest, alpha=scale, out=rest)
+        if self._clip and plane:
+            samples.clamp_(0, (1 << self._bits) - 0.5)
+        if self._bits == 8:
             # torch's float to uint8 on a CPU is not vectorised: by way of int16 it takes a third
-            out.copy_(samples.to(torch.int16) if samples.device.type == "cpu" else samples)
-        elif self.bits < 16:
+            on_cpu = samples.device.type == "cpu"
+            out.copy_(self._scratch("int", out.shape, torch.int16).copy_(samples) if on_cpu else samples)
+        elif self._bits < 16:
             out.view(torch.int16).copy_(samples)
         else:
-            out.view(torch.int16).copy_(samples.to(torch.int32))
+            out.view(torch.int16).copy_(self._scratch("int", out.shape, torch.int32).copy_(samples))
+
+
+class _Scratch:
+    """Tensors by name whose memory is used again for every strip.
+
+    Asking the allocator each time would cost more than the arithmetic: above a threshold that depends
+    on what the process did before, it gives fresh pages, 29 ms a 2560x1920 frame where reading takes 4.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._buffers: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Of this shape, contents undefined. What was had under the name before is overwritten."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < size or buffer.dtype != dtype:
+            buffer = self._buffers[name] = torch.empty(size, dtype=dtype, device=self._device)
+        return buffer[:size].view(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +348,7 @@ def _matrix(matrix: Matrix) -> NDArray[np.float64]:
 @lru_cache
 def _from_rgb(matrix: Matrix) -> tuple[list[float], list[list[float]]]:
     """Y' as weights of R', G', B', and both chroma signals as weights of R', Y', B'."""
-    red, green, blue = _matrix(matrix)[0]
+    red, green, blue = _matrix(matrix)[0].tolist()
     # G' = (Y' - red R' - blue B') / green
     g = np.array([-red, 1, -blue]) / green
     chroma = [np.array([row[0], 0, row[2]]) + row[1] * g for row in _matrix(matrix)[1:]]
@@ -330,13 +370,6 @@ def _read(plane: Tensor, format: PixelFormat, zero: float, span: float) -> Tenso
         if format.bits == 16:
             plane = plane.to(torch.int32).bitwise_and_(0xFFFF)
     return plane.to(torch.float32).sub_(zero).mul_(1 / span)
-
-
-def _clamped(rgb: Tensor) -> Tensor:
-    """float32, contiguous, in [0, 1]; always a fresh tensor."""
-    if rgb.dtype == torch.float32 and rgb.stride(-1) == 1:
-        return rgb.clamp(0, 1)  # one pass over memory instead of two
-    return rgb.to(torch.float32, memory_format=torch.contiguous_format, copy=True).clamp_(0, 1)
 
 
 @contextmanager

@@ -31,14 +31,16 @@ _SEED = 1
 
 
 @lru_cache(maxsize=32)
-def threshold_bands(device: torch.device, plane: int, columns: int) -> Tensor:
-    """(SIDE, columns) float32 on the device: the pattern repeated from left to right. Not to be changed.
+def threshold_bands(device: torch.device, plane: int, columns: int, *, dither: bool = True) -> Tensor:
+    """(SIDE, columns) float32 on the device: the pattern repeated from left to right, or zeros.
 
     The pattern is SIDE x SIDE samples that have every value (k + 1/2) / SIDE^2 - 1/2 once. Added before
     rounding to integers it keeps the mean of a flat area to within 1 / (2 SIDE^2), and leaves an exact
     integer as it is, for no value reaches 1/2. plane: 0, 1 or 2, patterns that are mirror images of each
-    other, lest the noise of luma and chroma coincide.
+    other, lest the noise of luma and chroma coincide. The result is shared: not to be changed.
     """
+    if not dither:
+        return torch.zeros(SIDE, columns, device=device)
     ranks = _void_and_cluster()
     if plane:
         ranks = np.flip(ranks, plane - 1)
