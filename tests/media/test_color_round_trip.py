@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.media.color_reference import codes_from_rgb, integers, noise_picture, smooth_picture
 from tests.media.test_color_planes import arrays, picture, tensors
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media import color as color_module
+from vidsr.media import strips
 from vidsr.media.color import planes_to_rgb, rgb_to_planes
 from vidsr.media.dither import SIDE, threshold_bands
 
@@ -201,7 +201,7 @@ def test_strips_and_batches_give_what_one_whole_picture_gives(
     batch = torch.rand(2, 3, 391, 75, generator=torch.Generator().manual_seed(1))
     in_strips = None
     for samples in (1, 2**14, 2**30):
-        monkeypatch.setattr(color_module, "CPU_STRIP_SAMPLES", samples)
+        monkeypatch.setattr(strips, "CPU_STRIP_SAMPLES", samples)
         planes = [p.to(torch.int32) for p in rgb_to_planes(batch, layout, color, dither=True)]
         in_strips = in_strips or planes
         assert all(torch.equal(a, b) for a, b in zip(planes, in_strips, strict=True))

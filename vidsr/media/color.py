@@ -11,9 +11,7 @@ H.273; devices are the tensors' own.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +24,7 @@ from vidsr.errors import FrameFormatError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.chroma import ChromaGrid, luma_span, repeat_ends, subsample, upsample
 from vidsr.media.dither import SIDE, threshold_bands
+from vidsr.media.strips import Scratch, in_this_thread, strip_rows
 
 # Weights of R' and B' in Y' (H.273 table 4); G' has the rest.
 _LUMA_WEIGHTS = {
@@ -47,11 +46,6 @@ _BELONGS = {
     Matrix.YCGCO: (1, 1),
     Matrix.BT2020_NCL: (9, 14),
 }
-
-# Luma samples converted at once on a CPU: a strip of R'G'B' and what is made of it stay in its caches.
-# 2560x1920 float32 to 8-bit 4:2:0, CPU time, in strips of 8 rows 56 ms, 32 23 ms, 64 17 ms, 128 15 ms,
-# 256 17 ms, 1024 23 ms: below, calling torch takes longer than what is called.
-CPU_STRIP_SAMPLES = 2**19
 
 HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
 HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
@@ -114,7 +108,7 @@ def planes_to_rgb(
     """
     code = _CodeValues.of(format, color)
     n, height, width = planes[0].shape
-    with _in_this_thread(planes[0].device):
+    with in_this_thread(planes[0].device):
         rgb = planes[0].new_empty((n, 3, height, width), dtype=torch.float32)
         luma = _read(planes[0], format, code.luma_zero, code.luma_span)
         if format.family == "gray":
@@ -156,16 +150,15 @@ def rgb_to_planes(
         torch.empty((n, *format.plane_shape(i, height, width)), dtype=dtype, device=rgb.device)
         for i in range(format.plane_count)
     )
-    with _in_this_thread(rgb.device):
+    with in_this_thread(rgb.device):
         convert = _ToPlanes(
             format, color, (height, width), dither=dither and format.bits == 8, device=rgb.device
         )
         if rgb.device.type != "cpu":
             convert(rgb, planes, 0, height)
             return planes
-        rows = format.size_multiple[0]
-        while rows < height and 2 * rows * width <= CPU_STRIP_SAMPLES:
-            rows *= 2  # so that the dither pattern, SIDE rows high, begins with a strip or a strip within it
+        # Of a power of two, so that the dither pattern begins with a strip, or a strip within it
+        rows = strip_rows(format.size_multiple[0], height, width)
         for i in range(n):
             for start in range(0, height, rows):
                 one = slice(i, i + 1)
@@ -204,7 +197,7 @@ class _ToPlanes:
             # Half a step, since the conversion to integers cuts off what is behind the point
             zero = (code.chroma_zero if is_chroma else code.luma_zero) + 0.5
             self._bands.append(threshold_bands(device, pattern, columns, dither=dither) + zero)
-        self._scratch = _Scratch(device)
+        self._scratch = Scratch(device)
 
     def __call__(self, rgb: Tensor, planes: Sequence[Tensor], start: int, stop: int) -> None:
         """Fill in what luma rows [start, stop) of the pictures give.
@@ -284,26 +277,6 @@ class _ToPlanes:
             out.view(torch.int16).copy_(self._scratch("int", out.shape, torch.int32).copy_(samples))
 
 
-class _Scratch:
-    """Tensors by name whose memory is used again for every strip.
-
-    Asking the allocator each time would cost more than the arithmetic: above a threshold that depends
-    on what the process did before, it gives fresh pages, 29 ms a 2560x1920 frame where reading takes 4.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._buffers: dict[str, Tensor] = {}
-
-    def __call__(self, name: str, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
-        """Of this shape, contents undefined. What was had under the name before is overwritten."""
-        size = math.prod(shape)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.numel() < size or buffer.dtype != dtype:
-            buffer = self._buffers[name] = torch.empty(size, dtype=dtype, device=self._device)
-        return buffer[:size].view(shape)
-
-
 @dataclass(frozen=True, slots=True)
 class _CodeValues:
     """Sample = luma_zero + luma_span * Y', or chroma_zero + chroma_span * C with C in [-1/2, 1/2]."""
@@ -370,23 +343,3 @@ def _read(plane: Tensor, format: PixelFormat, zero: float, span: float) -> Tenso
         if format.bits == 16:
             plane = plane.to(torch.int32).bitwise_and_(0xFFFF)
     return plane.to(torch.float32).sub_(zero).mul_(1 / span)
-
-
-@contextmanager
-def _in_this_thread(device: torch.device) -> Iterator[None]:
-    """Keep torch's operations on the CPU from being shared among threads.
-
-    Each of the many short ones would end in a barrier, and while an encoder has the other cores, that
-    costs a time slice each: beside one busy process on 2 cores, 2560x1920 to 4:2:0 took 48 to 600 ms
-    with two threads and 25 ms with one, which is also all the work there is. The setting is this
-    thread's own; only a thread that begins to use torch meanwhile would take it over.
-    """
-    threads = torch.get_num_threads()
-    if device.type != "cpu" or threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
