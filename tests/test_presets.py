@@ -53,6 +53,11 @@ WDN = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_presets_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs, "user_config_dir", lambda *_, **__: str(tmp_path / "config"))
+
+
 def official(preset: Preset) -> WeightsFile:
     (file,) = preset.sources[-1].files
     return file
@@ -105,15 +110,15 @@ files = [{ path = "mine.pth" }]
 """
 
 
-def test_a_users_preset_wins_over_a_packaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platformdirs, "user_config_dir", lambda *_, **__: str(tmp_path))
-    (tmp_path / "presets").mkdir()
-    (tmp_path / "presets" / f"{DEFAULT_MODEL}.toml").write_text(MINIMAL)
-    (tmp_path / "presets" / "mine.toml").write_text(MINIMAL)
+def test_a_users_preset_wins_over_a_packaged_one(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "presets"
+    folder.mkdir(parents=True)
+    (folder / f"{DEFAULT_MODEL}.toml").write_text(MINIMAL)
+    (folder / "mine.toml").write_text(MINIMAL)
     assert find_preset(DEFAULT_MODEL).summary == "mine"
     mine = find_preset("mine")
     assert mine.name == "mine"  # of the file, where the preset has none
-    assert mine.sources[0].files[0].path == str(tmp_path / "presets" / "mine.pth")
+    assert mine.sources[0].files[0].path == str(folder / "mine.pth")
     assert set(list_presets()) == {*PUBLISHED, "mine"}
 
 

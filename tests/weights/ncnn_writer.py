@@ -49,7 +49,8 @@ class Graph:
         start = len(self.data)
         self._store(weight)
         self.data += bias.detach().numpy().astype("<f4").tobytes()
-        params = f"0={weight.shape[0]} 1=3 4=1 5=1 6={weight.numel()}"
+        explicit = " 11=3 12=1 13=1 14=1 2=1 3=1" if self.spelling == "plain" else ""
+        params = f"0={weight.shape[0]} 1=3{explicit} 4=1 5=1 6={weight.numel()}"
         fused = self.spelling == "optimised" and slope is not None
         if fused:
             params += " 9=1" if slope == 0 else f" 9=2 -23310=1,{slope:e}"
@@ -73,7 +74,8 @@ class Graph:
         return self.op("BinaryOp", [a, b], "0=0" if self.spelling == "plain" else "")
 
     def nearest(self, x: str, factor: int) -> str:
-        return self.op("Interp", [x], f"0=1 1={factor:e} 2={factor:e}")
+        explicit = " 3=0 4=0 6=0" if self.spelling == "plain" else ""
+        return self.op("Interp", [x], f"0=1 1={factor:e} 2={factor:e}{explicit}")
 
     def param(self) -> str:
         """The text: every blob that is read more than once goes through a Split, as ncnn demands."""

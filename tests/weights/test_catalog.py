@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -44,9 +45,10 @@ def test_the_catalogue_says_what_is_here(home: Home) -> None:
     assert found["RealESRNet_x4plus"].holdings[0].size_bytes is None
 
 
-def test_listing_needs_no_torch() -> None:
+def test_listing_needs_no_torch(tmp_path: Path) -> None:
     code = "import sys, vidsr.weights.catalog as c; c.catalogue(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    home = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=home).returncode == 0
 
 
 def test_pull_fetches_what_is_missing_the_partner_included(home: Home) -> None:

