@@ -30,7 +30,8 @@ class Scratch:
     """Tensors by name, whose memory is used again for every strip.
 
     Asking the allocator each time can cost more than the arithmetic: above a threshold that depends on
-    what the process did before, glibc gives fresh pages, 29 ms a 2560x1920 frame where reading takes 4.
+    what the process freed before, glibc gives fresh pages. 2560x1920 to 4:2:0 then took 136 ms, with
+    48,000 page faults, and 27 ms with 4,000; where glibc keeps the pages 24 and 17 ms.
     """
 
     def __init__(self, device: torch.device) -> None:
