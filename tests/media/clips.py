@@ -232,6 +232,10 @@ def h264_b_frames(path: Path) -> None:
     _make(path, *_picture(), "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-t", "0.8")
 
 
+def long_h264_b_frames(path: Path) -> None:
+    _make(path, *_picture(), *H264)
+
+
 def sound_gap(path: Path) -> None:
     """PCM: a tone of 1 s, nothing for 0.5 s (no packets at all), a tone of 1 s."""
     _make(
@@ -295,6 +299,30 @@ def _vga(seconds: int) -> Callable[[Path], None]:
     return make
 
 
+def faststart(path: Path) -> None:
+    whole = path.with_name("whole-for-faststart.mp4")
+    b_frames(whole)
+    _make(path, "-i", whole, "-map", "0", "-c", "copy", "-movflags", "+faststart")
+
+
+def fragmented(path: Path) -> None:
+    whole = path.with_name("whole-for-fragments.mp4")
+    b_frames(whole)
+    _make(path, "-i", whole, "-map", "0", "-c", "copy", "-movflags", "+frag_keyframe+empty_moov")
+
+
+def every_frame_a_key(path: Path) -> None:
+    _make(path, *_picture(), "-c:v", "libx264", "-preset", "veryfast", "-g", "1", "-movflags", "+faststart")
+
+
+def one_gop(path: Path) -> None:
+    _make(path, *_picture(), "-c:v", "libx264", "-preset", "veryfast", "-g", "300", "-bf", "0")
+
+
+def one_pixel(path: Path) -> None:
+    _make(path, *_picture(source="color=red:size=1x1:rate=25:duration=0.12"), *FFV1, "-pix_fmt", "yuv444p")
+
+
 def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
@@ -337,6 +365,7 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "size_change.ts": size_change,
     "mpeg4.avi": mpeg4_avi,
     "h264.avi": h264_b_frames,
+    "long_h264.avi": long_h264_b_frames,
     "h264.flv": h264_b_frames,
     "raw.h264": h264_b_frames,
     "sound_gap.mkv": sound_gap,
@@ -349,6 +378,11 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "statistics.mkv": statistics,
     "vga_short.mkv": _vga(4),
     "vga_long.mkv": _vga(20),
+    "faststart.mp4": faststart,
+    "fragmented.mp4": fragmented,
+    "every_frame_a_key.mp4": every_frame_a_key,
+    "one_gop.ts": one_gop,
+    "one_pixel.mkv": one_pixel,
     "sound_only.m4a": sound_only,
     "sound_with_cover.m4a": sound_with_cover,
     "picture.png": picture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["undecodable", "corrupt", "missing", "unreadable", "truncated", "backward"]
 
@@ -27,6 +27,15 @@ class Damage:
     time: Fraction | None
     packets: int
     detail: str
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Damage:
+        """From the fields as JSON values, `time` as "numerator/denominator".
+
+        Raises KeyError, TypeError or ValueError for anything else.
+        """
+        time = fields["time"]
+        return cls(**(fields | {"time": None if time is None else Fraction(time)}))
 
     def __str__(self) -> str:
         where = "" if self.time is None else f" at {float(self.time):.3f} s"

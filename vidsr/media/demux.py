@@ -115,6 +115,8 @@ def read_packets(
             failures += 1
             if failures == 1:
                 on_error(reason(error))
+        except IndexError:
+            return  # PyAV, at the end of a file in which more streams appeared on the way
         else:
             return
 

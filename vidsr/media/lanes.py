@@ -18,6 +18,7 @@ from av.audio.layout import AudioLayout
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
@@ -66,6 +67,7 @@ class CopyLane(Lane):
         self._unit = source.time_base or MILLISECOND
         self._offset = timeline.offset_in(self._unit)
         self._clips = source.type == "subtitle"
+        self._strict = not Flags.ts_nonstrict & Flags(out.format.flags)
         self._last: int | None = None
         self._step = 1
 
@@ -97,15 +99,27 @@ class CopyLane(Lane):
             stamp = packet.pts
         if stamp is None:
             return
-        if self._last is not None and stamp <= self._last:
+        if self._last is not None and not self._is_behind(stamp, self._last):
             back = self._last - stamp
             if back * self._unit > DISCONTINUITY_SECONDS:
-                self._offset -= back + self._step
-                self._shift(packet, back + self._step)
+                forward = back + self._step
+                self._offset -= forward
             else:
-                self._shift(packet, back + 1)
-            stamp += back + 1
-        self._last, self._step = max(stamp, self._last or stamp), max(packet.duration or 1, 1)
+                forward = back + self._tick
+            self._shift(packet, forward)
+            stamp += forward
+        self._last, self._step = stamp, max(packet.duration or 1, 1)
+
+    @property
+    def _tick(self) -> int:
+        """The smallest step that the output's clock shows, in units of the source's."""
+        return max(1, -(-(self.target.time_base or self._unit) // self._unit)) if self._strict else 1
+
+    def _is_behind(self, stamp: int, last: int) -> bool:
+        if not self._strict or self.target.time_base is None:
+            return stamp > last
+        ratio = self._unit / self.target.time_base
+        return round(stamp * ratio) > round(last * ratio)
 
     @staticmethod
     def _shift(packet: Packet[Stream], by: int) -> None:

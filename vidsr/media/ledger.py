@@ -42,6 +42,11 @@ class Ledger:
         self._in_fields = False
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether `came_out` and `close` tell the time of everything that is lost."""
+        return self._ordered
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing that went in is still to come out, as far as counting tells."""
         return self._inside <= 0
@@ -58,11 +63,9 @@ class Ledger:
         self._newest = packet.pts if self._newest is None else max(self._newest, packet.pts)
         self._pages[-1].add(packet.pts)
 
-    def refused(self, packet: Packet[VideoStream]) -> None:
-        """The decoder gave an error for it, which is on record already."""
+    def refused(self) -> None:
+        """The decoder gave an error for something inside, and that is on record already."""
         self._inside -= 1
-        if packet.pts is not None:
-            self._pages[-1].discard(packet.pts)
 
     def came_out(self, frame: VideoFrame) -> list[int]:
         """The time stamps before this frame's that never came out, in order."""

@@ -8,6 +8,7 @@ encoding thread waits for the other and memory stays bounded. What happens to ea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from av.audio.stream import AudioStream
@@ -87,7 +88,7 @@ class Passthrough:
             target: Stream = out.add_stream_from_template(stream)
         else:
             lane = self._lanes[stream.index] = self._lane(out, decided, stream)
-            lane.on_damage = self._note_packet
+            lane.on_damage = self._note_undecodable
             target = lane.target
         copied = decided.fate is not Fate.CONVERT
         target.metadata.update(stream_tags(decided.stream, self._output, copied=copied))
@@ -167,10 +168,23 @@ class Passthrough:
             return None
         return packet
 
-    def _note_packet(self, packet: Packet[Stream], why: str) -> None:
-        stamp = packet.pts
-        time = None if stamp is None else stamp * packet.time_base
-        self.damage.append(Damage("undecodable", packet.stream.index, stamp, time, 1, why))
+    def note_unmuxed(self, packet: Packet[Stream], why: str) -> None:
+        """Put a packet from `packets_until` on record that the muxer could not read."""
+        lane = next(lane for lane in self._lanes.values() if lane.target.index == packet.stream.index)
+        stamp = None if packet.pts is None else packet.pts * packet.time_base + self._timeline.origin
+        self._note(lane.source.index, stamp, why)
+
+    def _note_undecodable(self, packet: Packet[Stream], why: str) -> None:
+        stamp = None if packet.pts is None else packet.pts * packet.time_base
+        self._note(packet.stream.index, stamp, why)
+
+    def _note(self, index: int, time: Fraction | None, why: str) -> None:
+        """A run of the same trouble becomes one entry."""
+        last = self.damage[-1] if self.damage else None
+        if last is not None and (last.kind, last.stream, last.detail) == ("undecodable", index, why):
+            self.damage[-1] = replace(last, packets=last.packets + 1)
+        else:
+            self.damage.append(Damage("undecodable", index, None, time, 1, why))
 
     def _note_unreadable(self, why: str) -> None:
         self.damage.append(Damage("unreadable", self._source.video_index, None, None, 1, why))

@@ -12,6 +12,8 @@ from vidsr.errors import UsageError
 from vidsr.media.containers import TEXT_SUBTITLES, OutputFormat
 from vidsr.media.probe import SourceInfo, StreamInfo
 
+UNREADABLE = "nothing of it can be read"
+
 
 class Fate(Enum):
     """What happens to a stream."""
@@ -84,6 +86,8 @@ def _cannot(output: OutputFormat) -> str:
 
 
 def _audio(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
+    if 0 in (stream.sample_rate, stream.channels):
+        return _drop(stream, UNREADABLE)
     if output.holds_audio(stream.codec):
         return StreamPlan(stream, Fate.COPY)
     if stream.codec is None:
@@ -111,6 +115,8 @@ def _attachment(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
 
 
 def _cover(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
+    if 0 in (stream.width, stream.height):
+        return _drop(stream, UNREADABLE)
     if output.holds_cover(stream.codec):
         return StreamPlan(stream, Fate.COVER)
     note = f"cover picture {stream.index} ({stream.codec}) is left out: {_cannot(output)}"
@@ -118,6 +124,8 @@ def _cover(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
 
 
 def _second_video(stream: StreamInfo, output: OutputFormat, cut: bool) -> StreamPlan:
+    if 0 in (stream.width, stream.height):
+        return _drop(stream, UNREADABLE)
     if cut:
         return _drop(stream, "a second video cannot be cut without encoding it")
     if stream.codec is None or not output.holds_video(stream.codec):

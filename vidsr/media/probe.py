@@ -18,6 +18,7 @@ from typing import Any
 import av
 import av.error
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.sidedata.sidedata import Type
 from av.stream import AttachmentStream, Disposition, Stream
@@ -53,7 +54,8 @@ class StreamInfo:
 
     type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
     codec: the coding's name ("h264", "ass"), the MIME type of an attachment; None if FFmpeg knows none.
-    start: time of the first packet in seconds, exact; None if unknown.
+    start: time of the first packet in seconds, exact; None if unknown. sample_rate, channels: of sound,
+        0 where the stream is too damaged to tell; width, height: of pictures, likewise.
     """
 
     index: int
@@ -66,6 +68,8 @@ class StreamInfo:
     start: Fraction | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    width: int | None = None
+    height: int | None = None
 
     @property
     def is_picture(self) -> bool:
@@ -300,6 +304,7 @@ def _frame_count(
 def _stream_info(stream: Stream) -> StreamInfo:
     start = stream.start_time
     sound = stream.codec_context if isinstance(stream, AudioStream) else None
+    pictures = stream.codec_context if isinstance(stream, VideoStream) else None
     return StreamInfo(
         index=stream.index,
         type=stream.type,
@@ -311,6 +316,8 @@ def _stream_info(stream: Stream) -> StreamInfo:
         start=None if start is None or stream.time_base is None else start * stream.time_base,
         sample_rate=None if sound is None else sound.sample_rate,
         channels=None if sound is None else sound.channels,
+        width=None if pictures is None else pictures.width,
+        height=None if pictures is None else pictures.height,
     )
 
 
@@ -323,7 +330,10 @@ def _title(metadata: Mapping[str, str]) -> str | None:
 def _codec_name(stream: Stream) -> str | None:
     if isinstance(stream, AttachmentStream):
         return stream.mimetype
-    return stream.name if stream.codec_context is None else stream.codec_context.codec.canonical_name
+    context: CodecContext | None = stream.codec_context  # the stubs forget that there may be no decoder
+    if context is None:
+        return getattr(stream, "name", None)  # data streams have one
+    return context.codec.canonical_name
 
 
 def _chapter_infos(container: InputContainer) -> list[ChapterInfo]:

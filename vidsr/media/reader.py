@@ -22,8 +22,8 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidsr.errors import FrameSizeError
-from vidsr.frames import Frame
+from vidsr.errors import FrameFormatError, FrameSizeError
+from vidsr.frames import Frame, PixelFormat
 from vidsr.job import Segment
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES, Clock
 from vidsr.media.damage import Damage, Kind
@@ -49,19 +49,32 @@ class Reader:
     packet. damage: filled while the frames are read, complete when they have ended.
     """
 
-    def __init__(self, source: SourceInfo, segment: Segment | None = None, *, threads: int = 0) -> None:
-        """threads: of the decoder; 0 = as many as there are cores.
+    def __init__(
+        self,
+        source: SourceInfo,
+        segment: Segment | None = None,
+        *,
+        threads: int = 0,
+        first_index: int = 0,
+        from_beginning: bool = False,
+    ) -> None:
+        """threads: of the decoder; 0 = as many as there are cores. first_index: of the first frame given out.
+
+        from_beginning: decode all that comes before the segment as well, for sources whose clock steps
+        back: only who has seen the step knows what later time stamps mean.
 
         Raises SourceError if the file cannot be opened any more.
         """
         self._source = source
         self._segment = segment or Segment()
-        self._threads = threads
+        self._threads, self._from_beginning = threads, from_beginning
         self._stop = threading.Event()
         self._planes = PlaneReader()
         self._ledger = Ledger(source.codec, source.format_name, source.time_base)
         self._clock = Clock(source.format_name, source.time_base)
-        self._index = 0
+        self._index = first_index
+        self._reasons: list[str] = []
+        self._layout: PixelFormat | None = None
         self._packets_read = 0
         self.damage: list[Damage] = []
         self._container, self._stream = self._open()
@@ -94,8 +107,8 @@ class Reader:
     def frames(self) -> Generator[Frame, None, None]:
         """The frames in presentation order, each once.
 
-        Raises FrameSizeError when the picture's size changes on the way, FrameFormatError for a layout
-        that cannot be held.
+        Raises FrameSizeError when the picture's size changes on the way, FrameFormatError when its layout
+        does, or cannot be held.
         """
         end = self._segment.end_pts
         for decoded in self._decoded():
@@ -124,8 +137,7 @@ class Reader:
             try:
                 frames = self._stream.decode(packet)
             except av.error.FFmpegError as error:
-                self._ledger.refused(packet)
-                self._note("undecodable", packet.pts, reason(error))
+                self._refused(packet, error)
                 continue
             yield from self._accounted(frames)
         yield from self._flushed(tail)
@@ -138,7 +150,7 @@ class Reader:
         try:
             yield from self._accounted(self._stream.decode(None))
         except av.error.FFmpegError as error:
-            self._note("undecodable", self._clock.last, reason(error))
+            self._refused(None, error)
         else:
             if self._ledger.is_settled:
                 return
@@ -154,7 +166,7 @@ class Reader:
 
     def _packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
         """Packets from a key frame at or before a time stamp on."""
-        seekable = self._source.format_name not in WITHOUT_PRESENTATION_TIMES
+        seekable = self._source.format_name not in WITHOUT_PRESENTATION_TIMES and not self._from_beginning
         for margin in SEEK_MARGINS_SECONDS if seekable else ():
             target = start_pts - int(margin / self._source.time_base)
             if target <= (self._source.start_pts or 0):
@@ -180,6 +192,13 @@ class Reader:
                 "pass --on-size-change rescale to fit later frames into the first size",
             )
         planes, layout = self._planes.planes(decoded)
+        self._layout = self._layout or layout
+        if layout != self._layout:
+            raise FrameFormatError(
+                f"frame {self._index} ({float(pts * source.time_base):.3f} s) is {layout.name}; "
+                f"the stream began as {self._layout.name}",
+                "cut the file there, or convert it to one pixel format first",
+            )
         frame = Frame(
             planes=planes,
             format=layout,
@@ -193,12 +212,16 @@ class Reader:
         return frame
 
     def _check_end(self) -> None:
-        """Note it if the file is shorter than it announces, in bytes or in frames."""
+        """Note it if the file is shorter than it announces, in bytes or in frames, or still growing."""
         try:
             short = missing_bytes(self._source.path)
+            grown = self._source.path.stat().st_size - self._source.size_bytes
         except OSError as error:
             self._note("unreadable", self._clock.last, error.strerror or "I/O error")
             return
+        if grown:
+            detail = f"the file changed while it was read: its size differs by {grown:+d} bytes"
+            self._note("truncated", self._clock.last, detail, packets=0)
         announced = 0
         if self._source.frame_count_origin == "header" and self._segment.start_pts is None:
             announced = self._source.frame_count_estimate or 0
@@ -210,13 +233,29 @@ class Reader:
         elif lost:
             self._note("missing", None, frames, lost)
 
+    def _refused(self, packet: Packet[VideoStream] | None, error: av.error.FFmpegError) -> None:
+        """Keep the reason until it is known which frame did not come out.
+
+        A decoder with frame threads reports an error when it is given a later packet.
+        """
+        if self._ledger.is_ordered:
+            self._reasons.append(reason(error))
+        else:
+            self._ledger.refused()
+            self._note("undecodable", None if packet is None else packet.pts, reason(error))
+
     def _note_missing(self, lost: list[int]) -> None:
-        lost = [pts for pts in lost if pts in self._segment]
-        if not lost:
-            return
-        where = "before the first key frame" if self._clock.last is None else "between decoded frames"
-        count = f"{len(lost)} frame{'s' if len(lost) > 1 else ''}"
-        self._note("missing", lost[0], f"{count} {where} could not be decoded", len(lost))
+        reasons = self._reasons[: len(lost)]
+        del self._reasons[: len(lost)]
+        for pts in lost:
+            if pts not in self._segment:
+                continue
+            if reasons:
+                self._note("undecodable", pts, reasons[0])
+            elif self._clock.last is None:
+                self._note("missing", pts, "no picture before the first key frame")
+            else:
+                self._note("missing", pts, "it went into the decoder and no picture came out")
 
     def _unreadable(self, words: str) -> None:
         self._note("unreadable", self._clock.last, words)

@@ -24,11 +24,12 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.errors import NoSpaceError, OutputError, OutputExistsError, UsageError
+from vidsr.errors import DamagedSourceError, NoSpaceError, OutputError, OutputExistsError, UsageError
 from vidsr.frames import Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
+from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.frame_encoder import FrameEncoder
 from vidsr.media.passthrough import Passthrough
@@ -96,6 +97,7 @@ class Writer:
         )
         self._notes = _tag_notes(source, self._format)
         self._count = 0
+        self._takes_packets = False
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self.written: Written | None = None
@@ -174,16 +176,49 @@ class Writer:
         a time stamp that is not behind the last one, EncoderError, NoSpaceError, OutputError.
         """
         self._mux_video(self._encoder.encode(frame))
-        self._mux(self._passthrough.packets_until(frame.time))
+        self._mux_beside(frame.time)
         self._count += 1
         self._last_pts = frame.pts
         if self._first_pts is None:
             self._first_pts = frame.pts
 
+    def write_packet(self, packet: Packet[Any]) -> None:
+        """Take a packet of another FrameEncoder with the same settings, instead of frames; in decoding order.
+
+        Its time stamps are on the source's clock. Raises NoSpaceError, OutputError.
+        """
+        assert packet.pts is not None
+        assert packet.dts is not None
+        self._takes_packets = True
+        self._first_pts = packet.pts if self._first_pts is None else min(self._first_pts, packet.pts)
+        self._last_pts = packet.pts if self._last_pts is None else max(self._last_pts, packet.pts)
+        self._count += 1
+        time = packet.pts * packet.time_base
+        packet.pts -= self._offset_pts
+        packet.dts -= self._offset_pts
+        self._mux_video([packet])
+        self._mux_beside(time)
+
+    @property
+    def stream_header(self) -> bytes:
+        """What the encoder puts before all packets (extradata); packets made with another do not fit."""
+        return self._encoder.context.extradata or b""
+
     def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             packet.stream = self._stream
             self._mux([packet])
+
+    def _mux_beside(self, time: Fraction | None) -> None:
+        """The other streams' packets up to a moment; one that the muxer cannot read is left out and noted."""
+        for packet in self._passthrough.packets_until(time):
+            try:
+                self._mux([packet])
+            except OutputError as error:
+                cause = error.__cause__
+                if not isinstance(cause, av.error.InvalidDataError | av.error.PatchWelcomeError):
+                    raise
+                self._passthrough.note_unmuxed(packet, reason(cause))
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._container is not None
@@ -194,13 +229,17 @@ class Writer:
     def finish(self) -> None:
         """Write what the encoder and the other streams still hold, and give the file its name.
 
-        Raises NoSpaceError, OutputExistsError (somebody else made the file meanwhile), OutputError; the
-        unfinished file is gone then.
+        Raises NoSpaceError, OutputExistsError (somebody else made the file meanwhile), OutputError, or
+        DamagedSourceError if there was no frame to write; the unfinished file is gone then.
         """
         assert self._container is not None
+        if not self._count:
+            self.abort()
+            raise DamagedSourceError(f"{self._source.path.name}: not one frame of it could be decoded")
         try:
-            self._mux_video(self._encoder.flush())
-            self._mux(self._passthrough.packets_until(None))
+            if not self._takes_packets:
+                self._mux_video(self._encoder.flush())
+            self._mux_beside(None)
             with self._muxing("finish the output"):
                 self._container.close()
             self._passthrough.close()
@@ -323,4 +362,7 @@ def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: st
     if error.errno == errno.EFBIG:
         return OutputError(f"{output.name}: the disk cannot hold a file of this size", "FAT32 ends at 4 GiB")
     words = error.strerror or type(error).__name__
-    return OutputError(f"{output.name}: cannot {doing}: {words}")
+    hint = None
+    if isinstance(error, av.error.InvalidDataError):
+        hint = "a damaged stream of the source may be the cause: try --audio none, or an output named .mkv"
+    return OutputError(f"{output.name}: cannot {doing}: {words}", hint)
