@@ -186,5 +186,5 @@ def test_memory_is_flat_however_long_the_video(tmp_path: Path, repeat_2x: Path) 
             env=os.environ | {"OMP_NUM_THREADS": "1"},  # threads that wait for each other cost minutes
         )  # fmt: skip
         peaks[count] = int(done.stdout)
-    # ten times the frames: 540 decoded frames more would be 17 MB, upscaled ones 67 MB; measured: none
+    # ten times the frames: 540 decoded frames more would be 17 MB, upscaled ones 67 MB
     assert peaks[600] < peaks[60] * 1.05, peaks
