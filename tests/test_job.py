@@ -10,6 +10,7 @@ import pytest
 
 from vidsr.errors import UsageError
 from vidsr.job import Job, RangeRequest, Segment, SegmentReceipt, SizeRequest
+from vidsr.media.damage import Damage
 
 SD = (640, 480)
 
@@ -75,6 +76,18 @@ def test_wishes_hold_what_nothing_else_tells_about_the_pixels() -> None:
 
 def test_a_receipt_survives_json() -> None:
     receipt = SegmentReceipt(
-        Segment(None, 900), "a.packets", 3, 0, 600, 1234, "00ff", 2, 1.25, ("missing at 0.3 s: one frame",)
+        Segment(None, 900),
+        "a.packets",
+        3,
+        0,
+        600,
+        1234,
+        "00ff",
+        2,
+        1.25,
+        (
+            Damage("missing", 0, 300, Fraction(3, 10), 1, "one frame"),
+            Damage("truncated", 0, None, None, 0, "cut"),
+        ),
     )
     assert SegmentReceipt.from_json(json.loads(json.dumps(receipt.to_json()))) == receipt

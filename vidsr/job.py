@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidsr.errors import UsageError
+from vidsr.media.damage import Damage
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The number format the network computes in; "auto" is the fastest good one of the device."""
@@ -169,8 +170,8 @@ class SegmentReceipt:
 
     file: its name; "" if the segment holds no frame. frames: as many as were decoded. first_pts, last_pts:
     of the frames, in the source's time base; None if there are none. reorder: by how many places at most
-    a packet comes before its turn in presentation order. seconds: the time it took. damage: lines about
-    what of this segment could not be decoded.
+    a packet comes before its turn in presentation order. seconds: the time it took. damage: what of this
+    segment could not be decoded.
     """
 
     segment: Segment
@@ -182,7 +183,7 @@ class SegmentReceipt:
     sha256: str = ""
     reorder: int = 0
     seconds: float = 0.0
-    damage: tuple[str, ...] = ()
+    damage: tuple[Damage, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
@@ -193,7 +194,8 @@ class SegmentReceipt:
         """Raises KeyError, TypeError or ValueError for anything but what `to_json` gives."""
         fields = dict(fields)
         segment = Segment(**fields.pop("segment"))
-        return cls(segment, **(fields | {"damage": tuple(fields["damage"])}))
+        damage = tuple(Damage.from_json(entry) for entry in fields.pop("damage"))
+        return cls(segment, **fields, damage=damage)
 
 
 @dataclass(frozen=True, slots=True)

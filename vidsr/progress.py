@@ -29,7 +29,10 @@ SPEED_WINDOW_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is about to be done, in words for people. frames_total is None when nobody knows."""
+    """What is about to be done, in words for people. frames_total is None when nobody knows.
+
+    frames_before: how many of them an earlier run has finished.
+    """
 
     source: str
     output: str
@@ -41,6 +44,7 @@ class Started:
     frames_total: int | None
     frames_total_is_exact: bool
     source_fps: float | None
+    frames_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """Where the run stands. Queues are (items, capacity); stages are shares of time at work."""
+    """Where the run stands. Queues are (items, capacity); stages are shares of time at work.
+
+    frames_done: with those of earlier runs.
+    """
 
     frames_done: int
     frames_decoded: int
@@ -88,8 +95,26 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class Joining:
+    """The segments of a long job are being put together: so many of so many."""
+
+    segments_done: int
+    segments_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The run was interrupted and saves what it has; nothing else is shown after this but notes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The run ended well (apart from `damage`, lines about what of the source could not be decoded)."""
+    """The run ended well (apart from `damage`, lines about what of the source could not be decoded).
+
+    frames_before: how many of the frames an earlier run had finished.
+    """
 
     output: str
     frames: int
@@ -99,9 +124,10 @@ class Finished:
     bottleneck: str
     advice: str | None
     damage: tuple[str, ...] = ()
+    frames_before: int = 0
 
 
-Event = Fetching | Started | Note | Working | Finished
+Event = Fetching | Started | Note | Working | Joining | Stopping | Finished
 
 
 class Renderer(Protocol):
@@ -164,6 +190,12 @@ class RichRenderer:
                 self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
             case Working():
                 self._live.update(self._display(event), refresh=True)
+            case Joining():
+                self._live.update(self._joining(event), refresh=True)
+            case Stopping():
+                self._live.update(Text(), refresh=True)
+                self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
+                self._console.print(event.text, highlight=False)
             case Finished():
                 self._live.update(Text(), refresh=True)
                 for line in closing_lines(event, self._started):
@@ -175,6 +207,12 @@ class RichRenderer:
             total=event.total_bytes, completed=event.done_bytes, pulse=event.is_waiting, width=40
         )
         row.add_row(bar, fetching_words(event))
+        return row
+
+    def _joining(self, event: Joining) -> Table:
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=event.segments_total, completed=event.segments_done, width=40)
+        row.add_row(bar, joining_words(event))
         return row
 
     def _display(self, event: Working) -> Table:
@@ -242,6 +280,11 @@ class PlainRenderer:
                         f"queues {decoded[0]}/{decoded[1]} {upscaled[0]}/{upscaled[1]}, "
                         f"limited by {event.bottleneck}"
                     )
+            case Joining():
+                if self._is_due("segments"):
+                    self._print(joining_words(event))
+            case Stopping():
+                self._print(event.text)
             case Finished():
                 self._print(*closing_lines(event, self._started))
 
@@ -305,6 +348,12 @@ class JsonRenderer:
                         "bottleneck": event.bottleneck,
                     },
                 )
+            case Joining():
+                if time.monotonic() - self._last_line_at >= JSON_SECONDS:
+                    self._last_line_at = time.monotonic()
+                    self._write("joining", _fields(event))
+            case Stopping():
+                self._write("stopping", _fields(event))
             case Finished():
                 self._write("finished", _fields(event))
 
@@ -333,6 +382,10 @@ def fetching_words(event: Fetching) -> str:
     return f"downloading {event.file}: {size_words(event.done_bytes)}{total}"
 
 
+def joining_words(event: Joining) -> str:
+    return f"putting the segments together: {event.segments_done} of {event.segments_total}"
+
+
 def opening_lines(event: Started) -> list[str]:
     return [
         f"{event.source} ({event.source_picture}) -> {event.output} ({event.output_picture})",
@@ -341,9 +394,11 @@ def opening_lines(event: Started) -> list[str]:
 
 
 def closing_lines(event: Finished, started: Started | None) -> list[str]:
-    fps = event.frames / event.elapsed_seconds if event.elapsed_seconds else 0.0
+    computed = event.frames - event.frames_before
+    fps = computed / event.elapsed_seconds if event.elapsed_seconds else 0.0
+    before = f" ({event.frames_before} of them finished before)" if event.frames_before else ""
     line = (
-        f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}, "
+        f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}{before}, "
         f"{size_words(event.size_bytes)}, in {duration_words(event.elapsed_seconds)} ({fps:.2f} fps"
     )
     if (realtime := _realtime(started, fps)) is not None:
@@ -404,5 +459,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _fields(event: Fetching | Started | Finished) -> dict[str, Any]:
+def _fields(event: Fetching | Started | Joining | Stopping | Finished) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

@@ -118,7 +118,7 @@ def test_a_failure_while_writing_leaves_nothing(
     tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     monkeypatch.setattr(Broken, "failure", failure, raising=False)
-    monkeypatch.setattr("vidsr.execute.local.Writer", Broken)
+    monkeypatch.setattr("vidsr.execute.prepare.Writer", Broken)
     with pytest.raises(type(failure)) as caught:
         run_job(job(SAMPLE, tmp_path / "out.mkv", repeat_2x), show=ignore)
     assert caught.value is failure

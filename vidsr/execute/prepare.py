@@ -1,0 +1,218 @@
+"""Finds the parts of a job: what the source is, which network, what the output will be.
+
+The order is the order of cheapness, so that a wrong word fails before a large import and everything that
+can be refused is refused before the first frame is computed. Nothing runs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import torch
+
+from vidsr.backends.choose import choose_device
+from vidsr.backends.open import open_backend
+from vidsr.channel import StopSignal
+from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
+from vidsr.infer.upscaler import Picture, Upscaler
+from vidsr.job import Job, Segment
+from vidsr.media.color import assume
+from vidsr.media.containers import OutputFormat
+from vidsr.media.encoders import EncoderSettings, settings_for
+from vidsr.media.locate import locate_frames, locate_times
+from vidsr.media.pixels import planar_equivalent
+from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.writer import Writer
+from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
+from vidsr.progress import Event, Fetching, Started
+from vidsr.weights.store import LoadedNetwork, load_network, load_weights_file
+
+Show = Callable[[Event], None]
+"""Takes an event for people or programs; called in one thread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A job with everything found that it needs.
+
+    segment: the part of the source that is wanted. devices: where the network may run, in the order they
+    were named. source, target: pictures as they are decoded and as they are encoded.
+    """
+
+    job: Job
+    preset: Preset | None
+    info: SourceInfo
+    segment: Segment
+    devices: tuple[torch.device, ...]
+    loaded: LoadedNetwork
+    source: Picture
+    target: Picture
+    settings: EncoderSettings
+
+    @property
+    def model(self) -> str:
+        """The network's name, for people."""
+        named = self.preset is not None and self.job.weights is None
+        return self.preset.name if named and self.preset is not None else self.loaded.origin
+
+    def open_writer(self) -> Writer:
+        """The output, begun. Raises as Writer does."""
+        job, target = self.job, self.target
+        return Writer(
+            job.output,
+            self.info,
+            self.settings,
+            width=target.width,
+            height=target.height,
+            color=target.color,
+            segment=self.segment,
+            audio=job.audio,
+            subtitles=job.subtitles,
+            strict=job.strict,
+            overwrite=job.overwrite,
+        )
+
+    def started(self, engine: str, *, frames_before: int = 0) -> Started:
+        """The first event of a run. engine: words for what computes the network."""
+        total, exact = frames_expected(self.job, self.info, self.segment)
+        return Started(
+            source=str(self.job.source),
+            output=str(self.job.output),
+            model=self.model,
+            source_picture=str(self.source),
+            output_picture=str(self.target),
+            engine=engine,
+            encoder=_encoder_words(self.settings),
+            frames_total=total,
+            frames_total_is_exact=exact,
+            source_fps=None if self.info.average_rate is None else float(self.info.average_rate),
+            frames_before=frames_before,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """The network on one device, ready for frames. words: for people, such as "torch fp16 on cuda:0"."""
+
+    upscaler: Upscaler
+    device: torch.device
+    batch_size: int
+    words: str
+
+
+def prepare(job: Job, show: Show) -> Prepared:
+    """Find everything the job needs; downloads the weights if need be.
+
+    Raises a VidsrError for whatever cannot be had.
+    """
+    preset = (
+        None if job.model is None and job.weights is not None else find_preset(job.model or DEFAULT_MODEL)
+    )
+    info = probe(job.source)
+    segment = _segment(job, info)
+    devices = tuple(choose_device(name.strip()) for name in job.device.split(","))
+    loaded = _load(job, preset, show)
+    source = _source_picture(info)
+    scale = loaded.requested_scale or Fraction(loaded.network.scale)
+    settings, target = _plan_output(job, preset, source, scale)
+    return Prepared(job, preset, info, segment, devices, loaded, source, target, settings)
+
+
+def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> Engine:
+    """The job's network on a device. Raises DeviceError, DeviceMemoryError."""
+    job, preset = prepared.job, prepared.preset
+    backend = open_backend(
+        prepared.loaded.network,
+        device,
+        name=job.backend,
+        precision=job.precision,
+        checkpoint=stop.check,
+    )
+    batch = job.batch or (preset.batch if preset and device.type == "cuda" else 1)
+    upscaler = Upscaler(backend, prepared.source, prepared.target, batch_size=batch, tile=job.tile)
+    return Engine(upscaler, device, batch, backend.words)
+
+
+def _segment(job: Job, info: SourceInfo) -> Segment:
+    wish = job.range
+    if wish.first_frame is not None or wish.last_frame is not None:
+        return locate_frames(info.path, wish.first_frame, wish.last_frame)
+    if wish.start is not None or wish.end is not None:
+        return locate_times(info, wish.start, wish.end)
+    return Segment()
+
+
+def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork:
+    if preset is not None:
+        return load_network(
+            preset,
+            weights=job.weights,
+            denoise=job.denoise,
+            on_progress=lambda progress: show(Fetching.of(progress)),
+        )
+    assert job.weights is not None
+    return load_weights_file(job.weights)
+
+
+def _source_picture(info: SourceInfo) -> Picture:
+    pixel_format = planar_equivalent(info.pixel_format)
+    return Picture(info.width, info.height, pixel_format, assume(info.color, info.height, pixel_format))
+
+
+def _plan_output(
+    job: Job, preset: Preset | None, source: Picture, native_scale: Fraction
+) -> tuple[EncoderSettings, Picture]:
+    defaults = preset.encoder if preset else EncoderDefaults()
+    name = job.encoder.name or defaults.name
+    is_default = name == defaults.name
+    settings = settings_for(
+        name,
+        crf=job.encoder.crf if job.encoder.crf is not None else (defaults.crf if is_default else None),
+        preset=job.encoder.preset or (defaults.preset if is_default else None),
+        pixel_format=job.encoder.pixel_format,
+        options=dict(job.encoder.options),
+        source=source.format,
+        container=OutputFormat.of_path(job.output).muxer,
+    )
+    pixel_format = PixelFormat.parse(settings.pixel_format)
+    width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
+    return settings, Picture(width, height, pixel_format, _target_color(source, pixel_format, height))
+
+
+def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Color:
+    """The source's colours, said in the terms of another sample layout where that is another family.
+
+    Taken from the source's assumed tags, so that an untagged 480-line source stays BT.601 at 1920 lines.
+    """
+    color = source.color
+    if pixel_format.family == "rgb":
+        return replace(color, matrix=Matrix.RGB, range=Range.FULL)
+    if color.matrix is Matrix.RGB:
+        matrix = Matrix.BT2020_NCL if color.primaries == 9 else Matrix.BT709
+        color = replace(color, matrix=matrix, range=Range.LIMITED)
+    if pixel_format.log2_chroma_w == 0:
+        return replace(color, chroma_location=ChromaLocation.UNSPECIFIED)
+    return assume(color, height, pixel_format)
+
+
+def frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
+    """(frames to be expected, whether that is exact)."""
+    if job.range.last_frame is not None and segment.end_pts is not None:
+        return job.range.last_frame - (job.range.first_frame or 0), True
+    if segment.is_whole or info.average_rate is None or info.duration is None:
+        return info.frame_count_estimate, info.frame_count_origin == "header"
+    first = info.start_seconds
+    start = first if segment.start_pts is None else segment.start_pts * info.time_base
+    end = first + info.duration if segment.end_pts is None else segment.end_pts * info.time_base
+    return max(round((end - start) * info.average_rate), 1), False
+
+
+def _encoder_words(settings: EncoderSettings) -> str:
+    words = [settings.name]
+    if settings.crf is not None:
+        words.append(f"crf {settings.crf:g}")
+    if settings.preset:
+        words.append(settings.preset)
+    return " ".join(words)
