@@ -236,6 +236,11 @@ def long_h264_b_frames(path: Path) -> None:
     _make(path, *_picture(), *H264)
 
 
+def wmv(path: Path) -> None:
+    """ASF gives frames no duration."""
+    _make(path, *_picture(), "-c:v", "wmv2", "-t", "0.8")
+
+
 def sound_gap(path: Path) -> None:
     """PCM: a tone of 1 s, nothing for 0.5 s (no packets at all), a tone of 1 s."""
     _make(
@@ -367,6 +372,7 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "h264.avi": h264_b_frames,
     "long_h264.avi": long_h264_b_frames,
     "h264.flv": h264_b_frames,
+    "wmv.wmv": wmv,
     "raw.h264": h264_b_frames,
     "sound_gap.mkv": sound_gap,
     "spliced.ts": spliced,

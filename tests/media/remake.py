@@ -82,7 +82,11 @@ def remake(
         ) as writer,
     ):
         for frame in reader.frames():
-            writer.write(frame)
+            if settings.layout != layout:  # only the times matter then
+                flat = flat_planes(settings.layout, info.width, info.height, frame.index)
+                writer.write(frame.with_planes(flat, settings.layout, frame.color))
+            else:
+                writer.write(frame)
         writer.finish()
     assert writer.written is not None
     return Remade(info, writer.written, writer.notes, reader.damage + writer.damage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
-from tests.media.remake import remake
+from tests.media.remake import BT709, remake
 from vidsr.errors import StreamRefusedError, UsageError
+from vidsr.frames import PixelFormat
+from vidsr.media.encoders import settings_for
 from vidsr.media.probe import probe
+from vidsr.media.writer import Writer
 
 MS = Fraction(1, 1000)
 
@@ -197,3 +201,21 @@ def test_statistics_of_the_old_coding_are_not_kept(clips: ClipShelf, tmp_path: P
     remake(clips("statistics.mkv"), output)
     for stream in reference.streams(output):
         assert not {key for key in stream.metadata if key.startswith(("BPS", "NUMBER_OF", "_STATISTICS"))}
+
+
+def test_transparency_is_named(clips: ClipShelf, tmp_path: Path) -> None:
+    remade = remake(clips("yuva420p.mkv"), tmp_path / "out.mkv")
+    assert remade.notes == ["transparency (yuva420p) is left out"]
+
+
+def test_what_hangs_on_frames_and_cannot_be_kept_is_named(clips: ClipShelf, tmp_path: Path) -> None:
+    info = replace(probe(clips("b_frames.mp4")), embedded_extras=("closed captions", "HDR10+ metadata"))
+    settings = settings_for("libx264", source=PixelFormat.parse("yuv420p"))
+    with Writer(tmp_path / "out.mkv", info, settings, width=96, height=64, color=BT709) as writer:
+        assert writer.notes == [
+            "closed captions inside the video are left out",
+            "HDR10+ metadata inside the video are left out",
+        ]
+    with pytest.raises(StreamRefusedError, match="closed captions inside the video"):
+        Writer(tmp_path / "out.mkv", info, settings, width=96, height=64, color=BT709, strict=True)
+    assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,29 @@ def test_last_frame_keeps_its_duration(clips: ClipShelf, tmp_path: Path) -> None
         assert abs(new.duration - old.duration) <= MATROSKA_TICK / 2
 
 
+def test_last_frame_has_a_duration_even_if_the_source_gives_none(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    remake(clips("wmv.wmv"), output, encoder="libx264")
+    rows = reference.packets(output)[0]
+    assert [row.duration for row in rows] == [Fraction(1, 25)] * 20
+
+
+@pytest.mark.parametrize(
+    ("encoder", "suffix"),
+    [("libx264", "nut"), ("libx265", "mp4"), ("libx265", "mkv"), ("libsvtav1", "mp4"), ("libsvtav1", "webm"),
+     ("libvpx-vp9", "mp4"), ("libvpx-vp9", "webm"), ("prores_ks", "mov"), ("ffv1", "nut"), ("libx264rgb", "mkv")],
+)  # fmt: skip
+def test_every_encoder_keeps_irregular_times(
+    clips: ClipShelf, tmp_path: Path, encoder: str, suffix: str
+) -> None:
+    source, output = clips("vfr.mp4"), tmp_path / f"out.{suffix}"
+    remake(source, output, encoder=encoder, options={})
+    before, after = ([row.pts for row in reference.decoded(path)] for path in (source, output))
+    assert len(after) == len(before)
+    limit = MATROSKA_TICK / 2 if suffix in ("mkv", "webm") else Fraction(0)
+    assert max(abs(new - old) for old, new in zip(before, after, strict=True)) <= limit
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov"])
 def test_negative_clock_is_shifted_alike_for_all_streams(
     clips: ClipShelf, tmp_path: Path, suffix: str

@@ -21,7 +21,8 @@ class Clock:
     """Gives each frame of one stream its time stamp, in order.
 
     offset: what has been added so far because the source's clock began anew. stepped_back: by how many
-    units the last frame's own time stamp was not behind the one before; 0 if all was well.
+    units the last frame's own time stamp was not behind the one before; 0 if all was well. step: between
+    the last two frames; 0 before the second.
     """
 
     def __init__(self, format_name: str, time_base: Fraction) -> None:
@@ -30,7 +31,7 @@ class Clock:
         self.last: int | None = None
         self.offset = 0
         self.stepped_back = 0
-        self._usual_step = 1
+        self.step = 0
 
     def stamp(self, frame: VideoFrame) -> int:
         """The frame's pts, always behind the last one. Without any time stamp: one duration later."""
@@ -46,7 +47,7 @@ class Clock:
         elif own + self.offset > last:
             self.last = own + self.offset
         elif self._use_decoding_times:
-            self.last = last + max(self._usual_step, step)  # the flushed frames repeat the last packet's time
+            self.last = last + max(self.step, step)  # the flushed frames repeat the last packet's time
         else:
             self.stepped_back = max(last - own - self.offset, 1)
             if self.stepped_back * self._unit > DISCONTINUITY_SECONDS:
@@ -54,5 +55,5 @@ class Clock:
                 self.last = last + step
             else:
                 self.last = last + 1
-        self._usual_step = self.last - last
+        self.step = self.last - last
         return self.last

@@ -27,6 +27,20 @@ def side_data(frame: VideoFrame) -> Iterator[tuple[Type, bytes]]:
         yield data.type, bytes(data)
 
 
+_EMBEDDED = {
+    Type.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    Type.DYNAMIC_HDR_VIVID: "HDR Vivid metadata",
+    Type.DOVI_RPU_BUFFER: "Dolby Vision metadata",
+    Type.DOVI_METADATA: "Dolby Vision metadata",
+    Type.A53_CC: "closed captions",
+}
+
+
+def embedded_extras(frame: VideoFrame) -> tuple[str, ...]:
+    """What a frame carries that PyAV gives no way to write again, in words; sorted."""
+    return tuple(sorted({_EMBEDDED[kind] for kind, _ in side_data(frame) if kind in _EMBEDDED}))
+
+
 @dataclass(frozen=True, slots=True)
 class HdrMetadata:
     """What the mastering display could show and how bright the content gets.

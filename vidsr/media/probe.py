@@ -29,7 +29,7 @@ from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.media.demux import main_video_stream, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
-from vidsr.media.hdr import HdrMetadata, side_data
+from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -99,6 +99,7 @@ class SourceInfo:
     start_pts: of the video stream, in time_base. start_time: of the container, in seconds.
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
+    embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
 
@@ -126,6 +127,7 @@ class SourceInfo:
     chapters: tuple[ChapterInfo, ...]
     metadata: tuple[tuple[str, str], ...]
     hdr: HdrMetadata | None
+    embedded_extras: tuple[str, ...]
     size_bytes: int
 
     @property
@@ -220,6 +222,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         chapters=tuple(_chapter_infos(container)),
         metadata=tuple(container.metadata.items()),
         hdr=HdrMetadata.of_frame(frame),
+        embedded_extras=embedded_extras(frame),
         size_bytes=path.stat().st_size,
     )
 

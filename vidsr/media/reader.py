@@ -206,10 +206,15 @@ class Reader:
             pts=pts,
             time_base=source.time_base,
             index=self._index,
-            duration=decoded.duration,
+            duration=decoded.duration or self._usual_duration(),
         )
         self._index += 1
         return frame
+
+    def _usual_duration(self) -> int:
+        """For containers that give none (ASF): without one, the last frame would not be shown in MP4."""
+        rate = self._source.average_rate
+        return self._clock.step or (round(1 / (rate * self._source.time_base)) if rate else 0)
 
     def _check_end(self) -> None:
         """Note it if the file is shorter than it announces, in bytes or in frames, or still growing."""

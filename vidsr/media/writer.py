@@ -24,7 +24,14 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.errors import DamagedSourceError, NoSpaceError, OutputError, OutputExistsError, UsageError
+from vidsr.errors import (
+    DamagedSourceError,
+    NoSpaceError,
+    OutputError,
+    OutputExistsError,
+    StreamRefusedError,
+    UsageError,
+)
 from vidsr.frames import Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
@@ -33,6 +40,7 @@ from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.frame_encoder import FrameEncoder
 from vidsr.media.passthrough import Passthrough
+from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
 from vidsr.media.tags import global_tags, lost_tags, stream_tags
 from vidsr.media.timeline import Timeline
@@ -95,7 +103,7 @@ class Writer:
         self._passthrough = Passthrough(
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
-        self._notes = _tag_notes(source, self._format)
+        self._notes = _losses(source, self._format)
         self._count = 0
         self._takes_packets = False
         self._first_pts: int | None = None
@@ -113,6 +121,8 @@ class Writer:
                 )
                 self._passthrough.add_streams(self._container, before_video=True)
                 self._stream = self._add_video(self._container, color)
+                if strict and self._notes:
+                    raise StreamRefusedError("; ".join(self._notes), "leave out --strict to go without")
                 self._passthrough.add_streams(self._container, before_video=False)
                 self._container.metadata.update(global_tags(source))
                 self._container.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
@@ -290,9 +300,14 @@ def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]
     return tuple(round(value * factor) if i in (6, 7) else value for i, value in enumerate(matrix))
 
 
-def _tag_notes(source: SourceInfo, output: OutputFormat) -> list[str]:
-    lost = lost_tags(source, output)
-    return [f"tags left out, {output.label} cannot hold them: {', '.join(lost)}"] if lost else []
+def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
+    """One line about each thing that is not a stream and cannot be kept."""
+    notes = [f"{extra} inside the video are left out" for extra in source.embedded_extras]
+    if has_alpha(source.pixel_format):
+        notes.append(f"transparency ({source.pixel_format}) is left out")
+    if lost := lost_tags(source, output):
+        notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")
+    return notes
 
 
 def _chapter_dicts(chapters: list[ChapterInfo]) -> list[Chapter]:
