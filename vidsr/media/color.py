@@ -133,14 +133,16 @@ def rgb_to_planes(
     color: Color,
     *,
     dither: bool = False,
+    origin: tuple[int, int] = (0, 0),
 ) -> tuple[Tensor, ...]:
     """Pictures as planes to encode; the inverse of planes_to_rgb.
 
     rgb: (N, 3, H, W) R'G'B' of any float dtype and memory format; clamped to [0, 1] here, not changed.
     color: nothing unspecified. dither: spread the rounding error of 8-bit samples over their neighbours
-    by a pattern that is the same in every frame; samples of more bits are always just rounded. Returns
-    format.plane_count contiguous tensors (N, rows, columns) on the same device, uint8, or uint16 where
-    the format has more than 8 bits.
+    by a pattern that is the same in every frame; samples of more bits are always just rounded. origin:
+    (row, column) of the first pixel in the picture that the pattern is laid over, where only a part of it
+    is converted; multiples of format.size_multiple. Returns format.plane_count contiguous tensors (N,
+    rows, columns) on the same device, uint8, or uint16 where the format has more than 8 bits.
 
     Raises FrameFormatError for a matrix that has no conversion here.
     """
@@ -152,7 +154,12 @@ def rgb_to_planes(
     )
     with in_this_thread(rgb.device):
         convert = _ToPlanes(
-            format, color, (height, width), dither=dither and format.bits == 8, device=rgb.device
+            format,
+            color,
+            (height, width),
+            dither=dither and format.bits == 8,
+            origin=origin,
+            device=rgb.device,
         )
         if rgb.device.type != "cpu":
             convert(rgb, planes, 0, height)
@@ -176,6 +183,7 @@ class _ToPlanes:
         size: tuple[int, int],
         *,
         dither: bool,
+        origin: tuple[int, int],
         device: torch.device,
     ) -> None:
         code = _CodeValues.of(format, color)
@@ -194,9 +202,11 @@ class _ToPlanes:
             is_chroma = plane > 0 and format.family == "yuv"
             pattern = plane if is_chroma else 0  # one pattern for R'G'B': gray stays gray
             columns = format.plane_shape(plane, *size)[1]
+            row, column = (at % SIDE for at in format.plane_shape(plane, *origin))
+            bands = threshold_bands(device, pattern, column + columns, dither=dither)[:, column:]
             # Half a step, since the conversion to integers cuts off what is behind the point
             zero = (code.chroma_zero if is_chroma else code.luma_zero) + 0.5
-            self._bands.append(threshold_bands(device, pattern, columns, dither=dither) + zero)
+            self._bands.append(bands.roll(-row, 0) + zero)
         self._scratch = Scratch(device)
 
     def __call__(self, rgb: Tensor, planes: Sequence[Tensor], start: int, stop: int) -> None:
