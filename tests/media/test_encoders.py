@@ -15,7 +15,14 @@ from tests.media.remake import BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
 from vidsr.frames import Frame, PixelFormat
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import EncoderInfo, list_encoders, option_names, settings_for
+from vidsr.media.encoders import (
+    EncoderInfo,
+    EncoderSettings,
+    check_size,
+    list_encoders,
+    option_names,
+    settings_for,
+)
 from vidsr.media.probe import probe
 from vidsr.media.writer import Writer
 
@@ -224,6 +231,28 @@ def test_quality_setting_changes_the_size(clips: ClipShelf, tmp_path: Path) -> N
                 writer.finish()
             sizes.append(output.stat().st_size)
         assert sizes[1] < 0.8 * sizes[0], name
+
+
+@pytest.mark.parametrize("name", ["ffv1", "libsvtav1", "libvpx-vp9"])
+def test_encoders_that_take_odd_sizes_give_them_back(clips: ClipShelf, tmp_path: Path, name: str) -> None:
+    settings = settings_for(name, source=YUV420, threads=1)
+    source, output = probe(clips("b_frames.mp4")), tmp_path / "out.mkv"
+    planes = flat_planes(YUV420, 97, 65, 90)
+    with Writer(output, source, settings, width=97, height=65, color=BT709, audio="none") as writer:
+        writer.write(Frame(planes, YUV420, BT709, 0, source.time_base, 0, 512))
+        writer.finish()
+    assert "97x65" in reference.streams(output)[0].description
+    samples = np.frombuffer(reference.raw_video(output, "yuv420p"), np.uint8).astype(np.int16)
+    assert len(samples) == 97 * 65 + 2 * 49 * 33
+    assert np.abs(samples - 90).max() <= 2
+
+
+def test_hint_for_odd_sizes_names_what_the_encoder_has() -> None:
+    for name, hint in (("libx264", "ask for 98x66, or pass --pix-fmt yuv444p"), ("h264_nvenc", None)):
+        settings = EncoderSettings(name, 18, None, "yuv420p")
+        with pytest.raises(EncoderError, match="multiples of 2x2") as caught:
+            check_size(settings, 97, 65)
+        assert hint in (None, caught.value.hint)
 
 
 def test_option_names_hold_private_and_general_ones() -> None:

@@ -76,7 +76,8 @@ def test_last_frame_has_a_duration_even_if_the_source_gives_none(clips: ClipShel
 @pytest.mark.parametrize(
     ("encoder", "suffix"),
     [("libx264", "nut"), ("libx265", "mp4"), ("libx265", "mkv"), ("libsvtav1", "mp4"), ("libsvtav1", "webm"),
-     ("libvpx-vp9", "mp4"), ("libvpx-vp9", "webm"), ("prores_ks", "mov"), ("ffv1", "nut"), ("libx264rgb", "mkv")],
+     ("libvpx-vp9", "mp4"), ("libvpx-vp9", "webm"), ("prores_ks", "mov"), ("ffv1", "nut"),
+     ("libx264rgb", "mkv")],
 )  # fmt: skip
 def test_every_encoder_keeps_irregular_times(
     clips: ClipShelf, tmp_path: Path, encoder: str, suffix: str

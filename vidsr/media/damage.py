@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -40,3 +41,13 @@ class Damage:
     def __str__(self) -> str:
         where = "" if self.time is None else f" at {float(self.time):.3f} s"
         return f"{self.kind}{where}: {self.detail}"
+
+
+def united(entries: Iterable[Damage]) -> list[Damage]:
+    """Each trouble once, in the order of its first mention, with the largest number of packets named."""
+    found: dict[tuple[str, int, int | None, str], Damage] = {}
+    for entry in entries:
+        key = (entry.kind, entry.stream, entry.pts, entry.detail)
+        if key not in found or found[key].packets < entry.packets:
+            found[key] = entry
+    return list(found.values())

@@ -21,21 +21,11 @@ from av.video.codeccontext import VideoCodecContext
 from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.media.containers import OutputFormat
+from vidsr.media.encoder_table import KNOWN, Known, Quality
 from vidsr.media.ffmpeg_log import WARNING, listening
 from vidsr.media.hdr import HdrMetadata
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints 20 lines to stderr for each encoder; 1 = errors only
-
-X264_PRESETS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
-)  # fmt: skip
-NVENC_PRESETS = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "default", "slow", "medium", "fast", "lossless")
-QSV_PRESETS = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-AMF_PRESETS = ("speed", "balanced", "quality")
-PRORES_PROFILES = ("proxy", "lt", "standard", "hq", "4444", "4444xq")
-DNXHR_PROFILES = ("dnxhr_lb", "dnxhr_sq", "dnxhr_hq", "dnxhr_hqx", "dnxhr_444")
-SVT_PRESETS = tuple(str(n) for n in range(14))
-VPX_PRESETS = tuple(str(n) for n in range(9))
 
 _REPACKED = {
     "nv12": "yuv420p",
@@ -54,75 +44,6 @@ _RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "q
 
 PROBED_SIZE = (640, 480)
 """Trial openings use it; below 160 lines some hardware encoders refuse."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """The knob that --crf turns: the encoder's own option and its range (lower is better, except ...)."""
-
-    option: str
-    lowest: float
-    highest: float
-    default: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known about an encoder beyond what PyAV can tell."""
-
-    about: str
-    quality: Quality | None = None
-    preset_option: str | None = None
-    presets: tuple[str, ...] = ()
-    preset: str | None = None
-    fixed: Mapping[str, str] = field(default_factory=dict)
-    params_option: str | None = None
-    max_size: int = 16384
-    hardware: bool = False
-
-
-_NVENC = {"rc": "vbr", "b": "0"}
-_AMF = {"rc": "cqp"}
-_KNOWN = {
-    "libx264": _Known(
-        "H.264; plays everywhere", Quality("crf", 0, 51, 18), "preset", X264_PRESETS, "medium",
-        params_option="x264-params",
-    ),
-    "libx264rgb": _Known("H.264 in RGB, for editing", Quality("crf", 0, 51, 18), "preset", X264_PRESETS,
-                         "medium", params_option="x264-params"),
-    "libx265": _Known(
-        "HEVC; smaller than H.264, slower", Quality("crf", 0, 51, 20), "preset", X264_PRESETS, "medium",
-        fixed={"x265-params": "log-level=none"}, params_option="x265-params",
-    ),
-    "libsvtav1": _Known(
-        "AV1; smallest", Quality("crf", 0, 63, 24), "preset", SVT_PRESETS, "8", params_option="svtav1-params"
-    ),
-    "libvpx-vp9": _Known("VP9", Quality("crf", 0, 63, 24), "cpu-used", VPX_PRESETS, "2",
-                         fixed={"b": "0", "row-mt": "1"}),
-    "ffv1": _Known("lossless, for archives", fixed={"level": "3", "slicecrc": "1"}, max_size=65535),
-    "utvideo": _Known("lossless, fast, large", max_size=65535),
-    "prores_ks": _Known("ProRes, for editing", Quality("global_quality", 1, 32, 8), "profile",
-                        PRORES_PROFILES, None),
-    "dnxhd": _Known("DNxHR, for editing", None, "profile", DNXHR_PROFILES),
-    "h264_nvenc": _Known("H.264 on NVIDIA GPUs", Quality("cq", 0, 51, 19), "preset", NVENC_PRESETS, "p5",
-                         fixed=_NVENC, max_size=4096, hardware=True),
-    "hevc_nvenc": _Known("HEVC on NVIDIA GPUs", Quality("cq", 0, 51, 21), "preset", NVENC_PRESETS, "p5",
-                         fixed=_NVENC, max_size=8192, hardware=True),
-    "av1_nvenc": _Known("AV1 on NVIDIA GPUs", Quality("cq", 0, 63, 26), "preset", NVENC_PRESETS, "p5",
-                        fixed=_NVENC, max_size=8192, hardware=True),
-    "h264_qsv": _Known("H.264 on Intel GPUs", Quality("global_quality", 1, 51, 20), "preset", QSV_PRESETS,
-                       "medium", max_size=4096, hardware=True),
-    "hevc_qsv": _Known("HEVC on Intel GPUs", Quality("global_quality", 1, 51, 21), "preset", QSV_PRESETS,
-                       "medium", max_size=8192, hardware=True),
-    "av1_qsv": _Known("AV1 on Intel GPUs", Quality("global_quality", 1, 51, 24), "preset", QSV_PRESETS,
-                      "medium", max_size=8192, hardware=True),
-    "h264_amf": _Known("H.264 on AMD GPUs", Quality("qp", 0, 51, 20), "quality", AMF_PRESETS, "balanced",
-                       fixed=_AMF, max_size=4096, hardware=True),
-    "hevc_amf": _Known("HEVC on AMD GPUs", Quality("qp", 0, 51, 21), "quality", AMF_PRESETS, "balanced",
-                       fixed=_AMF, max_size=8192, hardware=True),
-    "av1_amf": _Known("AV1 on AMD GPUs", Quality("qp", 0, 255, 100), "quality", AMF_PRESETS, "balanced",
-                      fixed=_AMF, max_size=8192, hardware=True),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +92,7 @@ class EncoderSettings:
 
 def list_encoders() -> list[EncoderInfo]:
     """All encoders vidsr has settings for and this PyAV was built with, software first."""
-    return [_describe(name) for name in _KNOWN if _codec_exists(name)]
+    return [_describe(name) for name in KNOWN if _codec_exists(name)]
 
 
 def settings_for(
@@ -194,9 +115,9 @@ def settings_for(
     EncoderError (the container cannot hold the codec, the encoder does not open on this machine).
     """
     if not _codec_exists(name):
-        known = [n for n in _KNOWN if _codec_exists(n)]
+        known = [n for n in KNOWN if _codec_exists(n)]
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
-    known_encoder = _KNOWN.get(name, _Known("", params_option=None))
+    known_encoder = KNOWN.get(name, Known("", params_option=None))
     codec = av.Codec(name, "w")
     if not OutputFormat.named(container).holds_video(codec.canonical_name):
         label = OutputFormat.named(container).label
@@ -247,14 +168,12 @@ def configure(context: VideoCodecContext, settings: EncoderSettings, width: int,
     context.pix_fmt = settings.coded_format or settings.pixel_format
     context.options = dict(settings.options)
     context.thread_count = settings.threads
-    if "global_quality" in settings.options:
-        context.qscale = True
 
 
 def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | None:
     """The settings with HDR10's static metadata added; None if the encoder cannot write it."""
     params = hdr.encoder_params(settings.name)
-    key = _KNOWN[settings.name].params_option if settings.name in _KNOWN else None
+    key = KNOWN[settings.name].params_option if settings.name in KNOWN else None
     if not params or key is None:
         return None
     present = settings.options.get(key)
@@ -265,14 +184,15 @@ def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | N
 
 def check_size(settings: EncoderSettings, width: int, height: int) -> None:
     """Raise EncoderError if the encoder cannot take pictures of this size; the hint says which it can."""
-    known = _KNOWN.get(settings.name, _Known(""))
+    known = KNOWN.get(settings.name, Known(""))
     multiple_h, multiple_w = settings.layout.size_multiple
-    if (width % multiple_w or height % multiple_h) and settings.name not in ("ffv1",):
-        even = (-(-width // multiple_w) * multiple_w, -(-height // multiple_h) * multiple_h)
+    if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
+        whole = f"{-(-width // multiple_w) * multiple_w}x{-(-height // multiple_h) * multiple_h}"
+        other = ", or pass --pix-fmt yuv444p" if "yuv444p" in _planar_formats(settings.name) else ""
         raise EncoderError(
             f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
             f"sizes must be multiples of {multiple_w}x{multiple_h}",
-            f"ask for {even[0]}x{even[1]}, or pass --pix-fmt yuv444p",
+            f"ask for {whole}{other}",
         )
     if max(width, height) > known.max_size:
         raise EncoderError(
@@ -313,7 +233,7 @@ def trial_open(settings: EncoderSettings, width: int, height: int) -> str | None
     return next((line for line in lines if "option" in line.lower()), None)
 
 
-def _refusal(name: str, known: _Known, problem: str) -> EncoderError:
+def _refusal(name: str, known: Known, problem: str) -> EncoderError:
     if known.hardware:
         return EncoderError(
             f"{name} does not work on this machine: {problem}", "use libx264, which always works"
@@ -326,7 +246,7 @@ def _quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
         kinds = ("i", "p") if name != "h264_amf" else ("i", "p", "b")
         return {f"qp_{kind}": f"{crf:g}" for kind in kinds}
     if name == "prores_ks":  # FF_QP2LAMBDA
-        return {"global_quality": str(round(crf * 118))}
+        return {"global_quality": str(round(crf * 118)), "flags": "+qscale"}
     return {quality.option: f"{crf:g}"}
 
 
@@ -425,7 +345,7 @@ def _check_option_names(name: str, options: Mapping[str, str]) -> None:
 
 
 def _describe(name: str) -> EncoderInfo:
-    known = _KNOWN[name]
+    known = KNOWN[name]
     codec = av.Codec(name, "w")
     formats = _planar_formats(name)
     layout = _choose_pixel_format(name, None, PixelFormat.parse("yuv420p"))

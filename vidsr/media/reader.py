@@ -113,12 +113,10 @@ class Reader:
         end = self._segment.end_pts
         for decoded in self._decoded():
             pts = self._clock.stamp(decoded)
-            if self._clock.stepped_back:
-                back = float(self._clock.stepped_back * self._source.time_base)
-                self._note("backward", pts, f"the time stamp before is up to {back:.3f} s later")
             if end is not None and pts >= end:
                 return
             if pts in self._segment:
+                self._note_oddities(decoded, pts)
                 yield self._frame(decoded, pts)
         if not self._stop.is_set():
             self._check_end()
@@ -160,8 +158,6 @@ class Reader:
     def _accounted(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         for frame in frames:
             self._note_missing(self._ledger.came_out(frame))
-            if frame.is_corrupt:
-                self._note("corrupt", frame.pts, "decoded with errors; parts of the picture may be wrong")
             yield frame
 
     def _packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
@@ -261,6 +257,13 @@ class Reader:
                 self._note("missing", pts, "no picture before the first key frame")
             else:
                 self._note("missing", pts, "it went into the decoder and no picture came out")
+
+    def _note_oddities(self, decoded: VideoFrame, pts: int) -> None:
+        if self._clock.stepped_back:
+            back = float(self._clock.stepped_back * self._source.time_base)
+            self._note("backward", pts, f"the time stamp before is up to {back:.3f} s later")
+        if decoded.is_corrupt:
+            self._note("corrupt", pts, "decoded with errors; parts of the picture may be wrong")
 
     def _unreadable(self, words: str) -> None:
         self._note("unreadable", self._clock.last, words)

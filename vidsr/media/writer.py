@@ -121,8 +121,8 @@ class Writer:
                 )
                 self._passthrough.add_streams(self._container, before_video=True)
                 self._stream = self._add_video(self._container, color)
-                if strict and self._notes:
-                    raise StreamRefusedError("; ".join(self._notes), "leave out --strict to go without")
+                if strict:
+                    self._refuse_losses()
                 self._passthrough.add_streams(self._container, before_video=False)
                 self._container.metadata.update(global_tags(source))
                 self._container.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
@@ -178,6 +178,10 @@ class Writer:
         stream.metadata.update(stream_tags(info, self._format, copied=False))
         stream.disposition = container_disposition(info.dispositions)
         return stream
+
+    def _refuse_losses(self) -> None:
+        if self._notes:
+            raise StreamRefusedError("; ".join(self._notes), "leave out --strict to go without")
 
     def write(self, frame: Frame) -> None:
         """Encode a frame, and everything else of the source up to its time.
