@@ -90,6 +90,14 @@ class Channel(Generic[T]):
             self._finished = True
             self._changed.notify_all()
 
+    def drain(self) -> list[T]:
+        """Take out what is left, whether or not the run has ended."""
+        with self._changed:
+            rest = list(self._items)
+            self._items.clear()
+            self._changed.notify_all()
+        return rest
+
     def __iter__(self) -> Iterator[T]:
         """Items until the producer finishes. Raises Stopped when the run ends."""
         while True:

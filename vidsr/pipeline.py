@@ -156,6 +156,10 @@ class Run:
             raise self._stop.reason
         return self.snapshot()
 
+    def leftover(self) -> list[Frame]:
+        """After a run that ended early: the frames that are finished but were not written, in order."""
+        return self._upscaled.drain()
+
     def snapshot(self) -> Snapshot:
         elapsed = max(time.perf_counter() - self._begun, 1e-9)
         waited = (

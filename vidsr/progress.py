@@ -399,8 +399,11 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
     before = f" ({event.frames_before} of them finished before)" if event.frames_before else ""
     line = (
         f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}{before}, "
-        f"{size_words(event.size_bytes)}, in {duration_words(event.elapsed_seconds)} ({fps:.2f} fps"
+        f"{size_words(event.size_bytes)}, in {duration_words(event.elapsed_seconds)}"
     )
+    if not computed:
+        return [*(f"Damaged: {text}" for text in event.damage), line]
+    line += f" ({fps:.2f} fps"
     if (realtime := _realtime(started, fps)) is not None:
         line += f", {realtime:.3g}x real time"
     line += f"); limited by {event.bottleneck}"

@@ -87,7 +87,8 @@ def run(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort, InterruptedByUser) as error:
         _trace()
         words = str(error) or "interrupted"
-        return _fail(words[0].upper() + words[1:], None, EXIT_INTERRUPTED, label="")
+        hint = error.hint if isinstance(error, InterruptedByUser) else None
+        return _fail(words[0].upper() + words[1:], hint, EXIT_INTERRUPTED, label="")
     except VidsrError as error:
         _trace()
         return _fail(error.message, error.hint, error.exit_code)

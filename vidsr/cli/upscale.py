@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
+from vidsr.cli.interrupts import interruptible
 from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
-from vidsr.errors import InterruptedByUser, UsageError
+from vidsr.errors import UsageError
 from vidsr.job import BackendName, EncoderRequest, Job, Precision, RangeRequest, SizeRequest
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from vidsr.execute.resumable import Resume
     from vidsr.progress import Renderer
 
 ProgressStyle = Literal["auto", "rich", "plain", "json", "none"]
@@ -79,6 +79,14 @@ run_option = option_group("Running")
     "--batch", metavar="N", type=click.IntRange(1, 256), help="Frames at once; default: by device and model."
 )
 @run_option("--tile", metavar="N", type=click.IntRange(32), help="Compute in windows of N input pixels.")
+@run_option("--restart", is_flag=True, help="Throw away what an earlier run left unfinished.")
+@run_option("--no-resume", is_flag=True, help="Write OUTPUT in one go; keep nothing if it ends early.")
+@run_option(
+    "--segment",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Frames after which a piece is safe; default: scene by scene.",
+)
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
 @run_option(
     "--progress",
@@ -89,14 +97,23 @@ run_option = option_group("Running")
 )
 def upscale(**words: Any) -> int:
     """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container."""
+    resume = _resume(restart=words.pop("restart"), no_resume=words.pop("no_resume"))
+    segment: int | None = words.pop("segment")
     job = _job(**words)
 
-    from vidsr.execute.local import run_job  # noqa: PLC0415 (torch and av load here, not at --help)
+    from vidsr.execute.resumable import run_resumable  # noqa: PLC0415 (torch and av load here, not at --help)
+    from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
 
-    with _renderer(words["progress"], sys.stdout) as renderer:
-        signal.signal(signal.SIGTERM, _terminate)
-        receipt = run_job(job, show=renderer.show)
+    length = None if segment is None else SegmentLength(segment, segment)
+    with interruptible(), _renderer(words["progress"], sys.stdout) as renderer:
+        receipt = run_resumable(job, show=renderer.show, resume=resume, length=length)
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
+
+
+def _resume(*, restart: bool, no_resume: bool) -> Resume:
+    if restart and no_resume:
+        raise UsageError("--restart contradicts --no-resume", "give one of them")
+    return "restart" if restart else "never" if no_resume else "auto"
 
 
 def _job(
@@ -174,7 +191,3 @@ def _renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     if style == "plain":
         return PlainRenderer(sys.stderr)
     return JsonRenderer(stdout) if style == "json" else SilentRenderer()
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise InterruptedByUser("terminated")

@@ -57,6 +57,11 @@ class Prepared:
         named = self.preset is not None and self.job.weights is None
         return self.preset.name if named and self.preset is not None else self.loaded.origin
 
+    @property
+    def frames_expected(self) -> int | None:
+        """How many frames the job has, as far as it can be told without decoding; None if it cannot."""
+        return _frames_expected(self.job, self.info, self.segment)[0]
+
     def open_writer(self) -> Writer:
         """The output, begun. Raises as Writer does."""
         job, target = self.job, self.target
@@ -76,7 +81,7 @@ class Prepared:
 
     def started(self, engine: str, *, frames_before: int = 0) -> Started:
         """The first event of a run. engine: words for what computes the network."""
-        total, exact = frames_expected(self.job, self.info, self.segment)
+        total, exact = _frames_expected(self.job, self.info, self.segment)
         return Started(
             source=str(self.job.source),
             output=str(self.job.output),
@@ -158,7 +163,8 @@ def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork:
 
 def _source_picture(info: SourceInfo) -> Picture:
     pixel_format = planar_equivalent(info.pixel_format)
-    return Picture(info.width, info.height, pixel_format, assume(info.color, info.height, pixel_format))
+    color = assume(info.color, info.height, pixel_format, width=info.width)
+    return Picture(info.width, info.height, pixel_format, color)
 
 
 def _plan_output(
@@ -197,7 +203,7 @@ def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Co
     return assume(color, height, pixel_format)
 
 
-def frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
+def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
     """(frames to be expected, whether that is exact)."""
     if job.range.last_frame is not None and segment.end_pts is not None:
         return job.range.last_frame - (job.range.first_frame or 0), True

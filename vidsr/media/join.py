@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,29 @@ from vidsr.media.packet_file import PacketFileReader
 from vidsr.media.writer import Writer
 
 
-def join(writer: Writer, files: Sequence[Path], *, reorder: int, stop: StopSignal) -> None:
+def join(
+    writer: Writer,
+    files: Sequence[Path],
+    *,
+    reorder: int,
+    stop: StopSignal,
+    on_file: Callable[[int], None] = lambda _: None,
+) -> None:
     """Write the packets of all files, in the order given, and leave the writer to be finished.
 
-    reorder: the largest of all segments. stop: asked between packets.
+    reorder: the largest of all segments. stop: asked between packets. on_file: told how many files are done.
 
     Raises DamagedSegmentError, JobError if a file was made by another build of the encoder, NoSpaceError,
     OutputError, Stopped.
     """
-    for packet in with_dts(_packets(files, writer), reorder):
+    for packet in with_dts(_packets(files, writer, on_file), reorder):
         stop.check()
         writer.write_packet(packet)
 
 
-def _packets(files: Iterable[Path], writer: Writer) -> Iterator[Packet[Any]]:
-    for path in files:
+def _packets(files: Iterable[Path], writer: Writer, on_file: Callable[[int], None]) -> Iterator[Packet[Any]]:
+    for done, path in enumerate(files):
+        on_file(done)
         with PacketFileReader(path) as reader:
             if reader.head.extradata != writer.stream_header:
                 raise JobError(

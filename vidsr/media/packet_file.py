@@ -6,7 +6,7 @@ and duration are the encoder's own integers. All numbers are big-endian:
 
     "vidsr packets 1\\n"
     u32 length, then the head: JSON (job, encoder, time base, the encoder's stream header)
-    for each packet in decoding order: u8 flags, i64 pts, i64 duration, u32 size, then the payload
+    for each packet in decoding order: u8 1 for a key frame else 0, i64 pts, i64 duration, u32 size, payload
     u8 255, i64 number of packets, i64 0, u32 length, then the tail: JSON, whatever the writer knows by then
     32 bytes: sha256 over everything before
 
@@ -34,7 +34,7 @@ from vidsr.errors import DamagedSegmentError
 MAGIC = b"vidsr packets 1\n"
 _LENGTH = struct.Struct(">I")
 _PACKET = struct.Struct(">BqqI")
-_KEY, _DISPOSABLE, _END = 1, 2, 255
+_KEY, _END = 1, 255
 _DIGEST_BYTES = 32
 _MAX_JSON_BYTES = 2**24
 _CHUNK_BYTES = 2**20
@@ -100,7 +100,7 @@ class PacketFileWriter:
         """Raises ValueError for a packet without time stamp, NoSpaceError, OutputError."""
         if packet.pts is None:
             raise ValueError("the encoder gave a packet without a time stamp")
-        flags = _KEY * packet.is_keyframe | _DISPOSABLE * packet.is_disposable
+        flags = _KEY * packet.is_keyframe
         payload = bytes(packet)
         self._write(_PACKET.pack(flags, packet.pts, packet.duration or 0, len(payload)))
         self._write(payload)
@@ -195,7 +195,7 @@ class PacketFileReader:
             packet: Packet[Any] = Packet(self._read(size))
             packet.time_base = self.head.time_base
             packet.pts, packet.duration = pts, duration
-            packet.is_keyframe, packet.is_disposable = bool(flags & _KEY), bool(flags & _DISPOSABLE)
+            packet.is_keyframe = flags == _KEY
             count += 1
             yield packet
         self.tail = self._json(size)

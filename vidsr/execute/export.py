@@ -1,0 +1,101 @@
+"""What is finished of a long job, as a file that plays: without the command line, from the journal alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vidsr.channel import StopSignal
+from vidsr.errors import JobError
+from vidsr.execute.prepare import Prepared
+from vidsr.frames import ChromaLocation, Color, Matrix, Range
+from vidsr.job import Segment, SegmentReceipt
+from vidsr.media.encoders import EncoderSettings
+from vidsr.media.join import join
+from vidsr.media.probe import probe
+from vidsr.media.writer import Writer, Written
+from vidsr.segments.workspace import Contents, folder_of, read_contents
+
+
+def plan_to_json(prepared: Prepared) -> dict[str, Any]:
+    """What putting the segments together needs to know, as JSON values."""
+    settings, target, job = prepared.settings, prepared.target, prepared.job
+    return {
+        "encoder": {
+            "name": settings.name,
+            "crf": settings.crf,
+            "preset": settings.preset,
+            "pixel_format": settings.pixel_format,
+            "options": dict(settings.options),
+            "threads": settings.threads,
+            "coded_format": settings.coded_format,
+        },
+        "width": target.width,
+        "height": target.height,
+        "color": asdict(target.color),
+        "audio": job.audio,
+        "subtitles": job.subtitles,
+    }
+
+
+def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> tuple[Written, int]:
+    """Join what is finished of the beginning of an unfinished job, with sound and all, into `target`.
+
+    output: the file the job will make. A job that is running may be exported too. Returns what was
+    written, and how many finished frames lie behind a gap and are not in it.
+
+    Raises JobError if there is no such job or nothing of it is finished, and as Writer does.
+    """
+    contents = read_contents(folder_of(output))
+    if contents.record is None:
+        raise JobError(f"there is no unfinished job of {output}", "vidsr jobs lists the unfinished jobs")
+    receipts = leading(contents)
+    if not receipts:
+        raise JobError(f"the beginning of {output} is not finished yet", "wait for its first segment")
+    plan, record = contents.record.plan, contents.record
+    segment = Segment(record.segment.start_pts, receipts[-1].segment.end_pts)
+    with Writer(
+        target,
+        probe(Path(record.source)),
+        _settings(plan["encoder"]),
+        width=plan["width"],
+        height=plan["height"],
+        color=_color(plan["color"]),
+        segment=segment,
+        audio=plan["audio"],
+        subtitles=plan["subtitles"],
+        overwrite=overwrite,
+    ) as writer:
+        files = [folder_of(output) / receipt.file for receipt in receipts if receipt.file]
+        join(writer, files, reorder=max(r.reorder for r in receipts), stop=StopSignal())
+        writer.finish()
+    assert writer.written is not None
+    return writer.written, contents.frames - sum(receipt.frames for receipt in receipts)
+
+
+def leading(contents: Contents) -> list[SegmentReceipt]:
+    """The finished segments from the beginning up to the first gap."""
+    assert contents.record is not None
+    found: list[SegmentReceipt] = []
+    begin = contents.record.segment.start_pts
+    for receipt in contents.receipts:
+        if receipt.segment.start_pts != begin or (found and begin is None):
+            break
+        found.append(receipt)
+        begin = receipt.segment.end_pts
+    return found
+
+
+def _settings(fields: dict[str, Any]) -> EncoderSettings:
+    return EncoderSettings(**fields)
+
+
+def _color(fields: dict[str, Any]) -> Color:
+    return Color(
+        matrix=Matrix(fields["matrix"]),
+        range=Range(fields["range"]),
+        primaries=fields["primaries"],
+        transfer=fields["transfer"],
+        chroma_location=ChromaLocation(fields["chroma_location"]),
+    )

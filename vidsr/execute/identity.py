@@ -1,0 +1,46 @@
+"""What of a prepared job must stay the same while it is continued, under names that people understand."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+
+from vidsr import __version__
+from vidsr.execute.prepare import Prepared
+from vidsr.segments.identity import Identity, source_identity
+
+_DEVICE_NUMBER = re.compile(r":\d+\b")
+
+
+def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes) -> Identity:
+    """Everything that decides the pixels, and the source by its content.
+
+    engines: words for what computes the network on each device. Which of several equal devices it is does
+    not matter; another kind, backend or number format rounds differently. stream_header: the encoder's,
+    which changes with its settings and its build.
+
+    Sound and subtitles are not part of it: they are added at the end, as that command wishes.
+    """
+    target, settings = prepared.target, prepared.settings
+    identity: Identity = {
+        **source_identity(prepared.info.path),
+        "vidsr": __version__,
+        "model": prepared.model,
+        "weights": prepared.loaded.digest,
+        "computed by": ", ".join(sorted({_DEVICE_NUMBER.sub("", words) for words in engines})),
+        "output": str(target),
+        "colour": str(target.color),
+        "encoder": settings.name,
+        "encoder's stream header": hashlib.sha256(stream_header).hexdigest(),
+        "start": _seconds(prepared.segment.start_pts, prepared.info.time_base),
+        "end": _seconds(prepared.segment.end_pts, prepared.info.time_base),
+    }
+    identity |= {f"encoder option {name}": value for name, value in settings.options.items()}
+    identity |= {name: value for name, value in prepared.job.wishes().items() if value is not None}
+    return identity
+
+
+def _seconds(pts: int | None, time_base: Fraction) -> str | None:
+    return None if pts is None else f"{float(pts * time_base):.6f} s"
