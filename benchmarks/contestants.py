@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from environments import Environment, NotInstalledError, torch_environment, vapoursynth_environment
+from environments import VAPOURSYNTH_PACKAGES, Environment, Installer, NotInstalledError
 from timing import Timed
 
 from vidsr import __version__
@@ -24,6 +24,15 @@ from vidsr.bench.machine import this_machine
 PEERS = Path(__file__).resolve().parent / "peers"
 MODEL = "realesr-animevideov3"
 VIDSR = "vidsr"
+
+TORCH_PEERS = {
+    "framelift-video, torch": ("framelift-video", "torch"),
+    "framelift-video, OpenVINO": ("framelift-video", "openvino", "torch"),
+    "per-frame loop, torch fp32": ("torch", "numpy"),
+    "per-frame loop, onnxruntime": ("onnxruntime", "numpy"),
+    "per-frame loop, ncnn": ("ncnn", "numpy"),
+}
+"""Those of the torch environment, and the packages each one needs; the first names its version."""
 
 Command = Callable[[Path, Path, int], list[str | Path]]
 """(clip, output, frames) -> what to run."""
@@ -69,51 +78,54 @@ def vidsr_version() -> str:
 
 def peer_contestants(asked: argparse.Namespace) -> list[Contestant]:
     """Every peer, those that cannot be installed with the reason."""
-    may_install, pip_options = not asked.no_install, shlex.split(asked.pip_options)
+    installer = Installer(
+        asked.environments, not asked.no_install, shlex.split(asked.pip_options), asked.recent_python
+    )
     weights = asked.environments / "networks" / f"{MODEL}.pth"
     weights.parent.mkdir(parents=True, exist_ok=True)
     onnx = weights.with_suffix(".onnx")
     pair = json.loads(_output([sys.executable, PEERS / "write_weights.py", weights]))
-    rows: list[Contestant] = []
+    return [*torch_contestants(installer, weights, onnx, pair), vapoursynth_contestant(installer, onnx)]
 
-    torch_names = {
-        "framelift-video, torch": "framelift-video",
-        "framelift-video, OpenVINO": "framelift-video",
-        "per-frame loop, torch fp32": "torch",
-        "per-frame loop, onnxruntime": "onnxruntime",
-        "per-frame loop, ncnn": "ncnn",
-    }
+
+def torch_contestants(
+    installer: Installer, weights: Path, onnx: Path, pair: dict[str, str]
+) -> list[Contestant]:
     try:
-        env = torch_environment(asked.environments, may_install=may_install, pip_options=pip_options)
-        if not onnx.exists():
-            _output([env.python, PEERS / "export_onnx.py", weights, onnx])
+        env = installer.torch_environment()
     except NotInstalledError as error:
-        rows += [Contestant(name, "", None, str(error)) for name in torch_names]
-    else:
-        commands = torch_commands(env, weights, onnx, pair)
-        rows += [
-            Contestant(name, f"{package} {env.versions[package]}", commands[name])
-            for name, package in torch_names.items()
-        ]
-
-    rows.append(vapoursynth_contestant(asked, onnx, may_install, pip_options))
+        return [Contestant(name, "", None, str(error)) for name in TORCH_PEERS]
+    onnx_problem = None if onnx.exists() else env.problem(("torch", "onnx", "onnxscript"))
+    if not onnx.exists() and onnx_problem is None:
+        try:
+            _output([env.python, PEERS / "export_onnx.py", weights, onnx])
+        except NotInstalledError as error:
+            onnx_problem = str(error)
+    commands = torch_commands(env, weights, onnx, pair)
+    rows = []
+    for name, packages in TORCH_PEERS.items():
+        problem = env.problem(packages) or (onnx_problem if "onnxruntime" in packages else None)
+        version = f"{packages[0]} {env.versions.get(packages[0], '')}"
+        rows.append(Contestant(name, version, None if problem else commands[name], problem))
     return rows
 
 
-def vapoursynth_contestant(
-    asked: argparse.Namespace, onnx: Path, may_install: bool, pip_options: Sequence[str]
-) -> Contestant:
+def vapoursynth_contestant(installer: Installer, onnx: Path) -> Contestant:
     name = "VapourSynth, mlrt-ov, bestsource"
     try:
-        env = vapoursynth_environment(asked.environments, may_install=may_install, pip_options=pip_options)
+        env = installer.vapoursynth_environment()
     except NotInstalledError as error:
         return Contestant(name, "", None, str(error))
-    if not onnx.exists():
-        return Contestant(name, "", None, "there is no ONNX file of the network, see the rows above")
+    version = ", ".join(f"{package} {version}" for package, version in env.versions.items())
+    problem = env.problem(VAPOURSYNTH_PACKAGES)
+    if problem is None and not onnx.exists():
+        problem = "there is no ONNX file of the network: FOLDER/torch could not make it"
+    if problem is not None:
+        return Contestant(name, version, None, problem)
     script = PEERS / "vapoursynth_mlrt.py"
     return Contestant(
         name,
-        ", ".join(f"{package} {version}" for package, version in env.versions.items()),
+        version,
         lambda clip, output, frames: [env.python, script, onnx, clip, output, str(frames)],
     )
 

@@ -35,32 +35,68 @@ print(json.dumps(found))
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment with everything its peers need. versions: by package name."""
+    """An environment for peers. versions: by package name; problems: why a package is not there."""
 
     python: Path
     versions: dict[str, str]
+    problems: dict[str, str]
 
     def program(self, name: str) -> Path:
         """A command that a package installed."""
         return self.python.with_name(name)
+
+    def problem(self, packages: Sequence[str]) -> str | None:
+        """Why not all of these packages are there; None if they are."""
+        return next((self.problems[name] for name in packages if name in self.problems), None)
 
 
 class NotInstalledError(Exception):
     """Why an environment could not be made; its words go into the report."""
 
 
-def torch_environment(folder: Path, *, may_install: bool, pip_options: Sequence[str]) -> Environment:
-    """Raises NotInstalledError."""
-    return _ensure(folder / "torch", sys.executable, TORCH_PACKAGES, may_install, pip_options)
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Where environments lie and how they may be made.
 
+    recent_python: an interpreter of 3.12 or newer; None = look on PATH.
+    """
 
-def vapoursynth_environment(folder: Path, *, may_install: bool, pip_options: Sequence[str]) -> Environment:
-    """Its plugins need Python 3.12 or newer. Raises NotInstalledError."""
-    target = folder / "vapoursynth"
-    python = _recent_python()
-    if python is None and not _python_of(target).exists():
-        raise NotInstalledError("needs Python 3.12 or newer, and there is none on PATH")
-    return _ensure(target, python or "", VAPOURSYNTH_PACKAGES, may_install, pip_options)
+    folder: Path
+    may_install: bool = True
+    pip_options: Sequence[str] = ()
+    recent_python: str | None = None
+
+    def torch_environment(self) -> Environment:
+        """Raises NotInstalledError."""
+        return self._ensure(self.folder / "torch", sys.executable, TORCH_PACKAGES)
+
+    def vapoursynth_environment(self) -> Environment:
+        """Its plugins need Python 3.12 or newer. Raises NotInstalledError."""
+        target = self.folder / "vapoursynth"
+        python = self.recent_python or _recent_python()
+        if python is None and not _python_of(target).exists():
+            raise NotInstalledError("needs Python 3.12 or newer; name one with --recent-python")
+        return self._ensure(target, python or "", VAPOURSYNTH_PACKAGES)
+
+    def _ensure(self, folder: Path, base_python: str, packages: Sequence[str]) -> Environment:
+        python = _python_of(folder)
+        if not python.exists():
+            if not self.may_install:
+                raise NotInstalledError(f"there is no environment {folder}")
+            print(f"making {folder}", file=sys.stderr)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            _run([base_python, "-m", "venv", folder])
+        problems = {}
+        for name in (name for name in packages if name not in _versions(python, packages)):
+            if not self.may_install:
+                problems[name] = f"{folder} lacks {name}"
+                continue
+            print(f"installing {name} into {folder}", file=sys.stderr)
+            try:  # one by one: a peer that has no build for this machine keeps nobody else out
+                _run([python, "-m", "pip", "install", "--quiet", *self.pip_options, name])
+            except NotInstalledError as error:
+                problems[name] = str(error)
+        return Environment(python, _versions(python, packages), problems)
 
 
 def _recent_python() -> str | None:
@@ -80,27 +116,6 @@ def _works(python: str) -> bool:
 
 def _python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def _ensure(
-    folder: Path, base_python: str, packages: Sequence[str], may_install: bool, pip_options: Sequence[str]
-) -> Environment:
-    python = _python_of(folder)
-    if not python.exists():
-        if not may_install:
-            raise NotInstalledError(f"there is no environment {folder}")
-        print(f"making {folder}", file=sys.stderr)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _run([base_python, "-m", "venv", folder])
-    versions = _versions(python, packages)
-    missing = [name for name in packages if name not in versions]
-    if missing:
-        if not may_install:
-            raise NotInstalledError(f"{folder} lacks {', '.join(missing)}")
-        print(f"installing {', '.join(missing)} into {folder}", file=sys.stderr)
-        _run([python, "-m", "pip", "install", "--quiet", *pip_options, *missing])
-        versions = _versions(python, packages)
-    return Environment(python, versions)
 
 
 def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:

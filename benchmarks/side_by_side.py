@@ -65,6 +65,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--environments", type=Path, help="folder with, or for, the peers' environments")
     parser.add_argument("--no-install", action="store_true", help="only use what is there")
     parser.add_argument("--pip-options", default="", help='for pip install, for example "--find-links X"')
+    parser.add_argument(
+        "--recent-python", metavar="PROGRAM", help="a Python of 3.12 or newer, for VapourSynth"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="peers by name; repeat")
     parser.add_argument("--vidsr-options", default="", help="more options for vidsr, in every row of it")
     parser.add_argument(
