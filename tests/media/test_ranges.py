@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
 from vidsr.errors import UsageError
 from vidsr.job import Segment
+from vidsr.media.locate import presentation_times
 from vidsr.media.probe import probe
 from vidsr.media.reader import locate_frames, locate_times
 
@@ -138,3 +140,36 @@ def test_cut_converts_sound_of_the_range_only(clips: ClipShelf, tmp_path: Path) 
     rows = reference.decoded_sound(output, 1)
     assert rows[0].pts == pytest.approx(0, abs=0.024)
     assert float(rows[-1].pts + rows[-1].duration) == pytest.approx(1.0, abs=0.05)
+
+
+def test_finding_the_first_frames_reads_only_the_beginning(clips: ClipShelf, tmp_path: Path) -> None:
+    """Cut behind the first third: the answer is the same as for the whole file."""
+    for name in ("b_frames.mkv", "faststart.mp4", "late.ts"):
+        whole = clips(name)
+        part = tmp_path / name
+        part.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 5])
+        assert locate_frames(part, 3, 9) == locate_frames(whole, 3, 9)
+        info = probe(whole)
+        segment = locate_times(info, Fraction(1, 10), Fraction(3, 10))
+        assert locate_times(replace(info, path=part), Fraction(1, 10), Fraction(3, 10)) == segment
+
+
+@pytest.mark.parametrize(
+    "name", ["b_frames.mp4", "b_frames.mkv", "late.ts", "open_gop.ts", "vfr.mkv", "h264.avi"]
+)
+def test_times_give_the_frames_that_counting_gives(clips: ClipShelf, name: str) -> None:
+    info = probe(clips(name))
+    times = [row.pts - info.start_time for row in reference.decoded(info.path)]
+    stamps = [frame.pts for frame in frames_of(info.path)]
+    for first, last in ((0, 5), (7, 8), (11, 16), (len(times) - 3, len(times))):
+        end = times[last] if last < len(times) else None
+        segment = locate_times(info, times[first], end)
+        assert [frame.pts for frame in frames_of(info.path, segment)] == stamps[first:last]
+
+
+def test_range_over_a_clock_that_steps_back_is_refused(clips: ClipShelf) -> None:
+    path = clips("spliced.ts")
+    assert len(frames_of(path, locate_frames(path, 5, 15))) == 10
+    assert presentation_times(path) == [frame.pts for frame in frames_of(path)]
+    with pytest.raises(UsageError, match=r"its clock steps back at .* so ranges are ambiguous"):
+        locate_frames(path, 5, 30)

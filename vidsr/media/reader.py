@@ -11,7 +11,6 @@ import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -25,21 +24,18 @@ from av.video.stream import VideoStream
 from vidsr.errors import FrameFormatError, FrameSizeError
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import Segment
-from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES, Clock
+from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.demux import main_video_stream, open_source, read_packets, reason
 from vidsr.media.ledger import Ledger
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo, color_of
+from vidsr.media.seek import packets_before
 from vidsr.media.tail import Tail
 from vidsr.media.truncation import missing_bytes
 
 __all__ = ["Damage", "Reader", "locate_frames", "locate_times"]
-
-SEEK_MARGINS_SECONDS = (0, 5, 30)
-"""How far before a segment's start the demuxer is sent, one after the other, until it lands on a key frame
-before it; transport streams are searched by decoding time and may land behind. Then: from the beginning."""
 
 
 class Reader:
@@ -162,22 +158,17 @@ class Reader:
 
     def _packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
         """Packets from a key frame at or before a time stamp on."""
-        seekable = self._source.format_name not in WITHOUT_PRESENTATION_TIMES and not self._from_beginning
-        for margin in SEEK_MARGINS_SECONDS if seekable else ():
-            target = start_pts - int(margin / self._source.time_base)
-            if target <= (self._source.start_pts or 0):
-                break
-            try:
-                self._container.seek(target, stream=self._stream)
-            except av.error.FFmpegError:
-                break
+        packets = None
+        if not self._from_beginning:
+            first_pts = self._source.start_pts or 0
+            packets = packets_before(
+                self._container, self._stream, start_pts, first_pts=first_pts, on_error=self._unreadable
+            )
+        if packets is None:
+            self._container.close()
+            self._container, self._stream = self._open()
             packets = read_packets(self._container, [self._stream], self._unreadable)
-            first = next(packets, None)
-            if first is not None and first.is_keyframe and first.pts is not None and first.pts <= start_pts:
-                return chain([first], packets)
-        self._container.close()
-        self._container, self._stream = self._open()
-        return read_packets(self._container, [self._stream], self._unreadable)
+        return packets
 
     def _frame(self, decoded: VideoFrame, pts: int) -> Frame:
         source = self._source
