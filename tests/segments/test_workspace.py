@@ -1,0 +1,210 @@
+"""The folder beside an output: what is kept, what is noticed, who may use it."""
+
+from __future__ import annotations
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from av.packet import Packet
+
+from vidsr.errors import JobChangedError, JobError, JobRunningError, OutputError
+from vidsr.job import Segment, SegmentReceipt
+from vidsr.media.packet_file import Head, PacketFileWriter
+from vidsr.segments.identity import digest
+from vidsr.segments.journal import Journal
+from vidsr.segments.lock import Lock
+from vidsr.segments.workspace import JobRecord, Workspace, folder_of, is_running, read_contents
+
+IDENTITY = {"source size": 5, "crf": "18"}
+SEGMENTS = [Segment(None, 100), Segment(100, 200), Segment(200, None)]
+
+
+def record(**identity: Any) -> JobRecord:
+    return JobRecord("/a.mkv", "vidsr a.mkv b.mkv", "today", IDENTITY | identity, {}, Segment(), 30)
+
+
+def write_segment(workspace: Workspace, segment: Segment, *, job: JobRecord | None = None) -> SegmentReceipt:
+    """A segment file of three packets, as an encoder run leaves it."""
+    path = workspace.new_file(segment.start_pts)
+    receipt = SegmentReceipt(segment, path.name, frames=3, seconds=2.5)
+    head = Head(digest((job or record()).identity), "x", Fraction(1, 25), b"")
+    with PacketFileWriter(path, head) as writer:
+        for pts in range(3):
+            packet: Packet[Any] = Packet(bytes(50))
+            packet.pts = (segment.start_pts or 0) + pts
+            writer.write(packet)
+        sha256, size = writer.finish(receipt.to_json())
+    return SegmentReceipt(segment, path.name, frames=3, seconds=2.5, sha256=sha256, size_bytes=size)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An output whose job was stopped after all of its three segments."""
+    path = tmp_path / "b.mkv"
+    with Workspace.open(path) as workspace:
+        assert workspace.adopt(record()).receipts == ()
+        for segment in SEGMENTS:
+            workspace.add(write_segment(workspace, segment))
+    return path
+
+
+def adopted(output: Path, **identity: Any) -> list[Segment]:
+    with Workspace.open(output) as workspace:
+        return [receipt.segment for receipt in workspace.adopt(record(**identity)).receipts]
+
+
+def files(output: Path) -> list[Path]:
+    return sorted(folder_of(output).glob("*.packets"))
+
+
+def test_what_was_finished_is_found_again(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        found = workspace.adopt(record())
+    assert [r.segment for r in found.receipts] == SEGMENTS
+    assert (found.frames, found.seconds, found.damaged) == (9, 7.5, 0)
+    assert found.size_bytes == sum(path.stat().st_size for path in files(output))
+
+
+def test_the_folder_disappears_with_the_last_finished_piece(tmp_path: Path) -> None:
+    output = tmp_path / "b.mkv"
+    with Workspace.open(output) as workspace:
+        workspace.adopt(record())
+        (workspace.folder / "00.packets.part").write_bytes(b"begun")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_job_leaves_nothing(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        workspace.remove()
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", [1, 40, 150])
+def test_a_cut_segment_is_missing_and_the_others_are_kept(output: Path, cut: int) -> None:
+    damaged = next(path for path in files(output) if path.name.startswith("000000000100"))
+    damaged.write_bytes(damaged.read_bytes()[:-cut])
+    with Workspace.open(output) as workspace:
+        found = workspace.adopt(record())
+    assert [r.segment for r in found.receipts] == [SEGMENTS[0], SEGMENTS[2]]
+    assert found.damaged == 1
+    assert not damaged.exists()
+    assert read_contents(folder_of(output)).damaged == 0  # said once
+
+
+def test_a_segment_of_the_right_size_with_a_wrong_byte_is_missing(output: Path) -> None:
+    damaged = next(path for path in files(output) if path.name.startswith("start"))
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    assert adopted(output) == SEGMENTS[1:]
+
+
+def test_a_removed_segment_is_missing(output: Path) -> None:
+    files(output)[-1].unlink()
+    assert len(adopted(output)) == 2
+
+
+@pytest.mark.parametrize("line", [0, 1, 2, 3], ids=["job", "first", "second", "third"])
+def test_a_spoiled_line_of_the_journal_loses_nothing(output: Path, line: int) -> None:
+    journal = folder_of(output) / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[line] = b"\xff" + lines[line][1:]
+    journal.write_bytes(b"".join(lines))
+    assert adopted(output) == SEGMENTS
+    assert adopted(output) == SEGMENTS
+
+
+@pytest.mark.parametrize("spoiled", [None, b"", b"\0" * 500, b"not a journal\n"], ids=repr)
+def test_a_journal_that_is_gone_loses_nothing(output: Path, spoiled: bytes | None) -> None:
+    journal = folder_of(output) / "journal.jsonl"
+    journal.unlink()
+    if spoiled is not None:
+        journal.write_bytes(spoiled)
+    assert adopted(output) == SEGMENTS
+    contents = read_contents(folder_of(output))
+    assert contents.record == record()
+    assert [r.segment for r in contents.receipts] == SEGMENTS
+
+
+def test_segments_of_another_job_are_not_taken_for_this_one_when_the_journal_is_gone(output: Path) -> None:
+    (folder_of(output) / "journal.jsonl").unlink()
+    with pytest.raises(JobChangedError, match="its journal is lost"):
+        adopted(output, crf="20")
+    assert len(files(output)) == 3
+    assert adopted(output) == SEGMENTS
+
+
+def test_a_file_finished_just_before_the_crash_is_kept_although_no_line_speaks_of_it(output: Path) -> None:
+    journal = folder_of(output) / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]))
+    assert adopted(output) == SEGMENTS
+
+
+def test_a_second_file_of_the_same_stretch_is_removed(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        write_segment(workspace, SEGMENTS[1])
+        assert len(files(output)) == 4
+        assert len(workspace.adopt(record()).receipts) == 3
+    assert len(files(output)) == 3
+
+
+def test_another_job_is_refused_and_what_is_finished_stays(output: Path) -> None:
+    with pytest.raises(JobChangedError) as caught:
+        adopted(output, crf="20")
+    assert "crf was 18 and is 20" in caught.value.message
+    assert "9 frames are finished" in caught.value.message
+    assert "--restart" in (caught.value.hint or "")
+    assert adopted(output) == SEGMENTS
+
+
+def test_after_clearing_another_job_may_begin(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        workspace.clear()
+        assert workspace.adopt(record(crf="20")).receipts == ()
+
+
+def test_a_folder_in_another_form_is_left_alone(output: Path) -> None:
+    journal = folder_of(output) / "journal.jsonl"
+    (first, *rest), _ = Journal(journal).read()
+    Journal(journal).rewrite([first | {"format": 2}, *rest])
+    with pytest.raises(JobError, match="another version"):
+        adopted(output)
+    assert len(files(output)) == 3
+
+
+def test_two_at_once_are_refused(output: Path) -> None:
+    with Workspace.open(output):
+        assert is_running(folder_of(output))
+        with pytest.raises(JobRunningError, match=r"process \d+ on .* is working on"):
+            Workspace.open(output)
+    assert not is_running(folder_of(output))
+    assert adopted(output) == SEGMENTS
+
+
+def test_a_folder_that_vanishes_while_it_is_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its last holder finishes at this very moment."""
+    output = tmp_path / "b.mkv"
+    original = Lock.acquire
+    calls: list[Lock] = []
+
+    def late(lock: Lock) -> bool:
+        if not calls:
+            shutil.rmtree(lock.path.parent)
+        calls.append(lock)
+        return original(lock)
+
+    monkeypatch.setattr(Lock, "acquire", late)
+    with Workspace.open(output):
+        assert folder_of(output).is_dir()
+    assert len(calls) == 2
+
+
+def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"):
+        Workspace.open(tmp_path / "none" / "b.mkv")
