@@ -328,6 +328,23 @@ def one_pixel(path: Path) -> None:
     _make(path, *_picture(source="color=red:size=1x1:rate=25:duration=0.12"), *FFV1, "-pix_fmt", "yuv444p")
 
 
+def long(path: Path) -> None:
+    """100 s of sound, five pictures a second, a subtitle now and then."""
+    times = ((20, 25), (88, 91), (93, 94))
+    lines = [
+        f"{n + 1}\n00:{a // 60:02}:{a % 60:02},000 --> 00:{b // 60:02}:{b % 60:02},000\nFrom {a} to {b}\n"
+        for n, (a, b) in enumerate(times)
+    ]
+    (path.parent / "long.srt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    subtitles = ("-c:s", "mov_text") if path.suffix == ".mp4" else ("-c:s", "srt")
+    _make(
+        path, *_picture(source="testsrc2=size=64x48:rate=5:duration=100"), "-f", "lavfi", "-i",
+        "sine=frequency=440:sample_rate=16000:duration=100", "-i", path.parent / "long.srt", "-map", "0",
+        "-map", "1", "-map", "2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-c:a", "aac",
+        "-b:a", "24k", *subtitles,
+    )  # fmt: skip
+
+
 def sound_only(path: Path) -> None:
     _make(path, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
 
@@ -389,6 +406,8 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "every_frame_a_key.mp4": every_frame_a_key,
     "one_gop.ts": one_gop,
     "one_pixel.mkv": one_pixel,
+    "long.mkv": long,
+    "long.mp4": long,
     "sound_only.m4a": sound_only,
     "sound_with_cover.m4a": sound_with_cover,
     "picture.png": picture,

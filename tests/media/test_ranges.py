@@ -173,3 +173,20 @@ def test_range_over_a_clock_that_steps_back_is_refused(clips: ClipShelf) -> None
     assert presentation_times(path) == [frame.pts for frame in frames_of(path)]
     with pytest.raises(UsageError, match=r"its clock steps back at .* so ranges are ambiguous"):
         locate_frames(path, 5, 30)
+
+
+@pytest.mark.parametrize("name", ["long.mkv", "long.mp4"])
+def test_late_range_has_its_sound_and_the_subtitle_that_was_already_on(
+    clips: ClipShelf, tmp_path: Path, name: str
+) -> None:
+    """90 s to 95 s of 100 s: the demuxer jumps over the first minute and a half."""
+    source, output = clips(name), tmp_path / "out.mkv"
+    segment = locate_times(probe(source), Fraction(90), Fraction(95))
+    remake(source, output, segment=segment)
+    assert len(reference.decoded(output)) == 25
+    wanted = [row for row in reference.packets(source)[1] if 90 <= row.pts < 95]
+    got = reference.packets(output)[1]
+    assert [row.md5 for row in got] == [row.md5 for row in wanted]
+    assert all(abs(new.pts + 90 - old.pts) <= Fraction(1, 1000) for old, new in zip(wanted, got, strict=True))
+    lines = [(float(start), float(end), text) for start, end, text in reference.subtitle_text(output, 0)]
+    assert lines == [(0, 1, "From 88 to 91"), (3, 4, "From 93 to 94")]

@@ -8,9 +8,11 @@ encoding thread waits for the other and memory stays bounded. What happens to ea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
+import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
@@ -20,7 +22,7 @@ from av.subtitles.stream import SubtitleStream
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.damage import Damage
-from vidsr.media.demux import open_source, read_packets, reading
+from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
@@ -136,7 +138,7 @@ class Passthrough:
         target = start - SUBTITLE_LOOKBACK_SECONDS
         if target <= self._source.start_time:
             return
-        with reading(self._source.path, "seek in its other streams"):
+        with suppress(av.error.FFmpegError):  # then everything before is read and passed over
             container.seek(int(target / self._source.time_base), stream=video)
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
