@@ -277,3 +277,13 @@ def test_frames_are_not_changed_by_writing(clips: ClipShelf, tmp_path: Path) -> 
     for frame, planes in zip(frames, before, strict=True):
         for plane, copy in zip(frame.planes, planes, strict=True):
             assert np.array_equal(plane, copy)
+
+
+@pytest.mark.parametrize("name", ["100%d.mkv", "a:b.mp4", "-o.mp4", "pipe:1.mkv", "ü ñ.mkv", "x'y\"z.mov"])
+def test_names_that_look_like_something_else(
+    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    remake(clips("odd_tags.mkv"), Path(name), encoder="libx264")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(frames_of(tmp_path / name)) == 10
