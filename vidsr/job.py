@@ -21,6 +21,12 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 BackendName = Literal["auto", "torch", "openvino"]
 """What computes the network; "auto" is the fastest that is installed for the device."""
 
+ReuseMode = Literal["off", "exact", "near"]
+"""What of earlier frames is shown again instead of computing it: nothing, what did not change at all, or
+what changed by no more than a tolerance."""
+REUSE_TOLERANCE = 8.0
+"""Of "near", in 8-bit code values; see `infer.changes.NearInput`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -138,6 +144,8 @@ class Job:
     precision: Precision = "auto"
     batch: int | None = None
     tile: int | None = None
+    reuse: ReuseMode = "exact"
+    reuse_tolerance: float = REUSE_TOLERANCE
     audio: str = "all"
     subtitles: str = "all"
     strict: bool = False

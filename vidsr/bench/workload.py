@@ -20,7 +20,8 @@ from vidsr.bench.ceiling import seconds_a_call, synchronize
 from vidsr.bench.machine import peak_memory_bytes
 from vidsr.channel import StopSignal
 from vidsr.frames import Frame
-from vidsr.infer.upscaler import Picture, Upscaler
+from vidsr.infer.picture import Picture
+from vidsr.infer.upscaler import Upscaler
 from vidsr.media.color import assume
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent

@@ -12,7 +12,16 @@ import click
 from vidsr.cli.interrupts import interruptible
 from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
 from vidsr.errors import UsageError
-from vidsr.job import BackendName, EncoderRequest, Job, Precision, RangeRequest, SizeRequest
+from vidsr.job import (
+    REUSE_TOLERANCE,
+    BackendName,
+    EncoderRequest,
+    Job,
+    Precision,
+    RangeRequest,
+    ReuseMode,
+    SizeRequest,
+)
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -87,6 +96,20 @@ run_option = option_group("Running")
     type=click.IntRange(1),
     help="Frames after which a piece is safe; default: scene by scene.",
 )
+@run_option(
+    "--reuse",
+    type=click.Choice(["off", "exact", "near"]),
+    metavar="MODE",
+    default="exact",
+    help="Keep what did not change since an earlier frame: off, exact (default), or near.",
+)
+@run_option(
+    "--reuse-tolerance",
+    metavar="N",
+    type=click.FloatRange(0, 64, min_open=True),
+    default=REUSE_TOLERANCE,
+    help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
+)
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
 @run_option(
     "--progress",
@@ -143,6 +166,8 @@ def _job(
     precision: Precision,
     batch: int | None,
     tile: int | None,
+    reuse: ReuseMode,
+    reuse_tolerance: float,
     overwrite: bool,
     progress: ProgressStyle,
 ) -> Job:
@@ -165,6 +190,8 @@ def _job(
         precision=precision,
         batch=batch,
         tile=tile,
+        reuse=reuse,
+        reuse_tolerance=reuse_tolerance,
         audio="none" if no_audio else audio,
         subtitles=subs,
         strict=strict,

@@ -12,7 +12,7 @@ from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
 from vidsr.execute.prepare import Engine, Prepared, Show, open_engine, prepare
 from vidsr.frames import Frame
-from vidsr.infer.upscaler import Picture
+from vidsr.infer.picture import Picture
 from vidsr.job import Job, Receipt, Segment
 from vidsr.media.damage import Damage
 from vidsr.media.segment_reader import SegmentReader, Stretch

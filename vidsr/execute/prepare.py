@@ -16,7 +16,8 @@ from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.infer.upscaler import Picture, Upscaler
+from vidsr.infer.picture import Picture
+from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
@@ -136,7 +137,15 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
         checkpoint=stop.check,
     )
     batch = job.batch or (preset.batch if preset and device.type == "cuda" else 1)
-    upscaler = Upscaler(backend, prepared.source, prepared.target, batch_size=batch, tile=job.tile)
+    upscaler = Upscaler(
+        backend,
+        prepared.source,
+        prepared.target,
+        batch_size=batch,
+        tile=job.tile,
+        reuse=job.reuse,
+        reuse_tolerance=job.reuse_tolerance,
+    )
     return Engine(upscaler, device, batch, backend.words)
 
 

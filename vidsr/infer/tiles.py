@@ -35,6 +35,16 @@ class Tile:
     rows: Span
     columns: Span
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of what is computed."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+    @property
+    def area(self) -> int:
+        """Pixels that are computed."""
+        return self.shape[0] * self.shape[1]
+
 
 def plan_spans(length: int, window: int, halo: int, multiple: int = 1) -> list[Span]:
     """Cover [0, length) with windows of one size.

@@ -29,8 +29,21 @@ class Transfer(Protocol):
         ...
 
     @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Within it, computation follows the upload, beside what is still being computed.
+
+        For what the host must know before it can say what to compute. What is made there and used in
+        `computing` must be handed over.
+        """
+        ...
+
+    def hand_over(self, tensor: Tensor) -> None:
+        """The tensor, made while preparing, will be used while computing."""
+        ...
+
+    @contextmanager
     def computing(self) -> Iterator[None]:
-        """Within it, computation is queued behind the last upload."""
+        """Within it, computation is queued behind the last upload and what was prepared."""
         ...
 
     def download(self, planes: Sequence[Tensor]) -> Download:
@@ -51,6 +64,13 @@ class HostTransfer:
     def upload(self, frames: Sequence[Frame]) -> tuple[Tensor, ...]:
         stacks = (np.stack(same_plane) for same_plane in zip(*(f.planes for f in frames), strict=True))
         return tuple(torch.from_numpy(stack).to(self._device) for stack in stacks)
+
+    @contextmanager
+    def preparing(self) -> Iterator[None]:
+        yield
+
+    def hand_over(self, tensor: Tensor) -> None:
+        pass
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -86,11 +106,19 @@ class CudaTransfer:
                 on_device = host.to(self._device, non_blocking=True)
                 on_device.record_stream(self._compute)
                 planes.append(on_device)
-        self._compute.wait_stream(self._up)
         return tuple(planes)
 
     @contextmanager
+    def preparing(self) -> Iterator[None]:
+        with torch.cuda.stream(self._up):
+            yield
+
+    def hand_over(self, tensor: Tensor) -> None:
+        tensor.record_stream(self._compute)
+
+    @contextmanager
     def computing(self) -> Iterator[None]:
+        self._compute.wait_stream(self._up)
         with torch.cuda.stream(self._compute):
             yield
 

@@ -1,7 +1,8 @@
 """Frames in, larger frames out: upload, colour, network, resize, colour, download.
 
 It owns batching on the device and what happens when memory runs out; the network is a `Backend`, the
-copies are a `Transfer`, the conversions are `media.color`'s. Time stamps pass through untouched.
+copies are a `Transfer`, what becomes of pixels is a `Renderer`'s, and what need not be computed again
+is found by `Reuse`. Time stamps pass through untouched.
 """
 
 from __future__ import annotations
@@ -10,29 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vidsr.backends.base import Backend
 from vidsr.errors import DeviceMemoryError, FrameSizeError
-from vidsr.frames import Color, Frame, PixelFormat
-from vidsr.infer.resize import resize
+from vidsr.frames import Frame
+from vidsr.infer.picture import Picture
+from vidsr.infer.render import Renderer
+from vidsr.infer.reuse import Reuse, ReuseCounts
 from vidsr.infer.tiles import TiledBackend, smallest_window
 from vidsr.infer.transfer import Download, Transfer, open_transfer
-from vidsr.media.color import planes_to_rgb, rgb_to_planes
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Size, sample layout and meaning of a stream's frames. color has nothing unspecified."""
-
-    width: int
-    height: int
-    format: PixelFormat
-    color: Color
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height} {self.format.name}"
+from vidsr.job import REUSE_TOLERANCE, ReuseMode
+from vidsr.media.color import planes_to_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +82,14 @@ class Upscaler:
         batch_size: int,
         tile: int | None = None,
         dither: bool = True,
+        reuse: ReuseMode = "off",
+        reuse_tolerance: float = REUSE_TOLERANCE,
     ) -> None:
-        """tile: side of the windows in input pixels to compute in; None = whole pictures, if they fit."""
+        """tile: side of the windows in input pixels to compute in; None = whole pictures, if they fit.
+
+        reuse: "off" computes every frame whole; "exact" gives the same without computing what did not
+        change; "near" takes differences within reuse_tolerance for no change, see NearInput.
+        """
         self.batch_size = batch_size
         # One batch computing while the one before it is downloaded and handed on. A CPU computes in
         # submit() itself, so that nothing would be gained by holding frames back.
@@ -101,11 +97,29 @@ class Upscaler:
         self._most_at_once = batch_size
         self._good_batches = 0
         self._whole = backend
-        self._backend: Backend = backend if tile is None else TiledBackend(backend, tile)
         self._source = source
         self._target = target
-        self._dither = dither
         self._transfer: Transfer = open_transfer(backend.device)
+        self._renderer = Renderer(
+            backend if tile is None else TiledBackend(backend, tile),
+            source,
+            target,
+            dither=dither,
+            most_pixels=batch_size * source.width * source.height,
+        )
+        self._reuse = None
+        if reuse != "off":
+            self._reuse = Reuse(self._renderer, self._transfer, reuse, reuse_tolerance)
+
+    @property
+    def reuse_counts(self) -> ReuseCounts | None:
+        """What was saved so far; None where nothing is reused."""
+        return None if self._reuse is None else self._reuse.counts
+
+    def forget(self) -> None:
+        """Begin anew: what comes next does not follow what came before."""
+        if self._reuse is not None:
+            self._reuse.forget()
 
     def submit(self, frames: Sequence[Frame]) -> PendingFrames:
         """Start computing frames of the source picture.
@@ -133,8 +147,11 @@ class Upscaler:
     @torch.inference_mode()
     def _compute(self, frames: Sequence[Frame]) -> list[tuple[Batch, Download]]:
         try:
+            if self._reuse is not None:
+                return self._compute_changes(frames, self._reuse)
             batch = self._to_batch(frames)
-            planes = self._from_pixels(self.upscale(batch))
+            with self._transfer.computing():
+                planes = self._renderer.whole(self._renderer.pad(batch.pixels))
             return [(batch, self._transfer.download(planes))]
         except (DeviceMemoryError, torch.OutOfMemoryError) as error:
             self._good_batches = 0
@@ -151,7 +168,7 @@ class Upscaler:
 
     def _use_smaller_tiles(self, error: DeviceMemoryError | torch.OutOfMemoryError) -> None:
         """Halve the window; raise DeviceMemoryError where a smaller one would only waste work."""
-        present = self._backend.window if isinstance(self._backend, TiledBackend) else None
+        present = self._renderer.backend.window if isinstance(self._renderer.backend, TiledBackend) else None
         window = (present or max(self._source.width, self._source.height)) // 2
         if window < smallest_window(self._whole.halo, self._whole.input_multiple):
             raise DeviceMemoryError(
@@ -159,32 +176,20 @@ class Upscaler:
                 + (f", even in tiles of {present}" if present else ""),
                 "close other programs that use the device, or pass --device cpu",
             ) from error
-        self._backend = TiledBackend(self._whole, window)
+        self._renderer.backend = TiledBackend(self._whole, window)
 
-    def upscale(self, batch: Batch) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, target height, target width), not clamped."""
-        height, width = batch.pixels.shape[-2:]
-        scale, multiple = self._backend.scale, self._backend.input_multiple
-        with self._transfer.computing():
-            pixels = pad_to_multiple(batch.pixels, multiple)
-            pixels = self._backend(pixels)[..., : height * scale, : width * scale]
-            return resize(pixels, self._target.height, self._target.width)
+    def _compute_changes(self, frames: Sequence[Frame], reuse: Reuse) -> list[tuple[Batch, Download]]:
+        planes = self._transfer.upload(frames)
+        with self._transfer.preparing():
+            batch = self._batch_of(planes, frames)
+        return [(batch, reuse.submit(batch.pixels))]
 
     def _to_batch(self, frames: Sequence[Frame]) -> Batch:
         planes = self._transfer.upload(frames)
         with self._transfer.computing():
-            pixels = planes_to_rgb(planes, self._source.format, self._source.color, dtype=self._backend.dtype)
+            return self._batch_of(planes, frames)
+
+    def _batch_of(self, planes: Sequence[Tensor], frames: Sequence[Frame]) -> Batch:
+        source = self._source
+        pixels = planes_to_rgb(planes, source.format, source.color, dtype=self._whole.dtype)
         return Batch(pixels, tuple(frames))
-
-    def _from_pixels(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        with self._transfer.computing():
-            return rgb_to_planes(pixels, self._target.format, self._target.color, dither=self._dither)
-
-
-def pad_to_multiple(pixels: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until height and width are multiples; at most multiple - 1 of each."""
-    height, width = pixels.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if bottom == 0 and right == 0:
-        return pixels
-    return F.pad(pixels, (0, right, 0, bottom), mode="replicate")
