@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from vidsr.bench import candidates, measure
 from vidsr.bench.candidates import Way, ways_here
 from vidsr.bench.measure import Effort
+from vidsr.cli.bench import _names
 from vidsr.cli.main import run
 from vidsr.presets import DEFAULT_MODEL
 
@@ -70,6 +72,17 @@ def test_a_machine_without_a_gpu_is_measured_on_its_cpu() -> None:
     assert {way.device for way in ways} == {"cpu"}
     assert Way("cpu", "torch", "fp32") in ways
     assert not any(way.precision == "fp16" for way in ways)  # slower than fp32 there
+
+
+def test_nothing_is_downloaded_to_be_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run(["bench", "--model", "RealESRGAN_x2plus"]) == 1
+    errors = capsys.readouterr().err
+    assert "vidsr models pull RealESRGAN_x2plus" in errors
+    assert "RealESRGAN_x2plus" not in _names((), quick=False)
+    assert DEFAULT_MODEL in _names((), quick=False)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vidsr.errors import WeightsError
 from vidsr.presets import DEFAULT_MODEL, find_preset, list_presets
 
 
@@ -21,9 +22,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
     Each is run by every backend and in every number format that makes sense here. The ceiling is what a
     large matrix product and a memory copy reach on the same machine in the same minutes.
     """
-    names = [find_preset(name).name for name in models]
-    if not names:
-        names = [DEFAULT_MODEL] if quick else list(list_presets())
+    names = _names(models, quick=quick)
 
     from rich.console import Console  # noqa: PLC0415 (neither rich nor torch is needed for --help)
 
@@ -51,3 +50,18 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
             shown.print(line, markup=False, highlight=False, soft_wrap=True)
     if as_json:
         click.echo(json_line(report))
+
+
+def _names(asked: tuple[str, ...], *, quick: bool) -> list[str]:
+    """What to measure: nothing is downloaded for it."""
+    from vidsr.weights.catalog import entry  # noqa: PLC0415 (not needed for --help)
+
+    if not asked and not quick:
+        return [preset.name for preset in list_presets().values() if entry(preset).is_present]
+    presets = [find_preset(name) for name in asked or (DEFAULT_MODEL,)]
+    for preset in presets:
+        if not entry(preset).is_present:
+            raise WeightsError(
+                f"the weights of {preset.name} are not here", f"vidsr models pull {preset.name}"
+            )
+    return [preset.name for preset in presets]
