@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,7 @@ from vidsr.progress import (
     JsonRenderer,
     Note,
     PlainRenderer,
+    Reused,
     RichRenderer,
     Speedometer,
     Started,
@@ -120,6 +122,31 @@ def test_plain_lines_are_rare_and_the_summary_is_one_line() -> None:
         "limited by upscale (a GPU would help)"
     )
     assert len(lines) == 3  # all within the first five seconds of the clock on the wall
+
+
+def test_what_was_reused_is_said_before_the_summary() -> None:
+    stream = io.StringIO()
+    with PlainRenderer(stream) as renderer:
+        renderer.show(STARTED)
+        # three quarters of the work saved leave a quarter: 4x less
+        renderer.show(replace(FINISHED, reused=Reused(area_share=0.8, frames=30, work_share=0.75)))
+        renderer.show(replace(FINISHED, reused=Reused(area_share=0.0, frames=0, work_share=0.0)))
+    lines = stream.getvalue().splitlines()
+    assert lines[-3] == (
+        "Reused: 80% of the area, 30 of 100 frames as a whole; 4x less for the network to compute"
+    )
+    assert sum(line.startswith("Reused") for line in lines) == 1
+
+
+def test_json_tells_what_was_reused() -> None:
+    stream = io.StringIO()
+    with JsonRenderer(stream) as renderer:
+        renderer.show(STARTED)
+        renderer.show(replace(FINISHED, reused=Reused(area_share=0.8, frames=30, work_share=0.75)))
+        renderer.show(FINISHED)
+    *_, with_reuse, without = map(json.loads, stream.getvalue().splitlines())
+    assert with_reuse["reused"] == {"area_share": 0.8, "frames": 30, "work_share": 0.75}
+    assert without["reused"] is None
 
 
 def test_damage_is_said_before_the_summary() -> None:

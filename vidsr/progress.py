@@ -79,10 +79,23 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """What did not have to be computed again, of this run.
+
+    area_share: of the pictures' area, 0 to 1. frames: shown as a whole picture once more. work_share: of
+    the network's work, halos included, 0 to 1.
+    """
+
+    area_share: float
+    frames: int
+    work_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Working:
     """Where the run stands. Queues are (items, capacity); stages are shares of time at work.
 
-    frames_done: with those of earlier runs.
+    frames_done: with those of earlier runs. reused: None where nothing is.
     """
 
     frames_done: int
@@ -92,6 +105,7 @@ class Working:
     upscaled_queue: tuple[int, int]
     stages: tuple[tuple[str, float], ...]
     bottleneck: str
+    reused: Reused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +139,7 @@ class Finished:
     advice: str | None
     damage: tuple[str, ...] = ()
     frames_before: int = 0
+    reused: Reused | None = None
 
 
 Event = Fetching | Started | Note | Working | Joining | Stopping | Finished
@@ -346,6 +361,7 @@ class JsonRenderer:
                         "upscaled_queue": list(event.upscaled_queue),
                         "busy": {name: round(share, 3) for name, share in event.stages},
                         "bottleneck": event.bottleneck,
+                        "reused": reused_fields(event.reused),
                     },
                 )
             case Joining():
@@ -355,7 +371,7 @@ class JsonRenderer:
             case Stopping():
                 self._write("stopping", _fields(event))
             case Finished():
-                self._write("finished", _fields(event))
+                self._write("finished", _fields(event) | {"reused": reused_fields(event.reused)})
 
     def _write(self, kind: str, fields: dict[str, Any]) -> None:
         self._stream.write(json.dumps({"event": kind} | fields, ensure_ascii=False) + "\n")
@@ -393,6 +409,24 @@ def opening_lines(event: Started) -> list[str]:
     ]
 
 
+def reused_fields(reused: Reused | None) -> dict[str, float | int] | None:
+    if reused is None:
+        return None
+    return {
+        "area_share": round(reused.area_share, 4),
+        "frames": reused.frames,
+        "work_share": round(reused.work_share, 4),
+    }
+
+
+def reused_words(reused: Reused, computed: int) -> str:
+    """computed: frames of this run."""
+    words = f"Reused: {reused.area_share:.0%} of the area, {reused.frames} of {computed} frames as a whole"
+    if reused.work_share < 1:
+        words += f"; {1 / (1 - reused.work_share):.3g}x less for the network to compute"
+    return words
+
+
 def closing_lines(event: Finished, started: Started | None) -> list[str]:
     computed = event.frames - event.frames_before
     fps = computed / event.elapsed_seconds if event.elapsed_seconds else 0.0
@@ -409,7 +443,8 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
     line += f"); limited by {event.bottleneck}"
     if event.advice:
         line += f" ({event.advice})"
-    return [*(f"Damaged: {text}" for text in event.damage), line]
+    reused = [reused_words(event.reused, computed)] if event.reused and event.reused.area_share else []
+    return [*(f"Damaged: {text}" for text in event.damage), *reused, line]
 
 
 def position(done: int, started: Started | None) -> str:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
 from vidsr.execute.prepare import Engine, Prepared, Show, open_engine, prepare
@@ -18,7 +16,7 @@ from vidsr.media.damage import Damage
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, FrameSource, Run, Snapshot
-from vidsr.progress import Finished, Note, Working
+from vidsr.progress import Finished, Note, Reused, Working
 
 QUEUE_BYTES = 512 * 2**20
 """What the queue of upscaled frames may hold: a hiccup of the encoder is bridged, memory stays flat."""
@@ -48,7 +46,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         source = SegmentReader(prepared.info, [Stretch(prepared.segment)], length=None, stop=stop)
         run = open_run(prepared, engine, source, _Audited(job, source, writer), stop)
         run.start()
-        end = run.join(lambda snapshot: show(working(snapshot)))
+        end = run.join(lambda snapshot: show(working(snapshot, engine)))
 
     assert writer.written is not None
     receipt = Receipt(
@@ -61,7 +59,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         elapsed_seconds=time.perf_counter() - begun,
         damage=tuple(str(damage) for damage in source.damage_in(prepared.segment)),
     )
-    show(finished(receipt, end.bottleneck, engine.device))
+    show(finished(receipt, end.bottleneck, engine))
     return receipt
 
 
@@ -123,7 +121,7 @@ def check_frames(job: Job, decoded: int, written: int, damage: Sequence[Damage])
         )
 
 
-def working(snapshot: Snapshot, *, frames_before: int = 0) -> Working:
+def working(snapshot: Snapshot, engine: Engine, *, frames_before: int = 0) -> Working:
     return Working(
         frames_done=frames_before + snapshot.frames_written,
         frames_decoded=snapshot.frames_decoded,
@@ -132,14 +130,15 @@ def working(snapshot: Snapshot, *, frames_before: int = 0) -> Working:
         upscaled_queue=snapshot.upscaled_queue,
         stages=tuple((stage.name, stage.busy) for stage in snapshot.stages),
         bottleneck=snapshot.bottleneck,
+        reused=_reused(engine),
     )
 
 
-def finished(receipt: Receipt, bottleneck: str, device: torch.device, *, frames_before: int = 0) -> Finished:
+def finished(receipt: Receipt, bottleneck: str, engine: Engine, *, frames_before: int = 0) -> Finished:
     advice = None
     if bottleneck == "encode":
         advice = "a faster --encoder-preset would help"
-    elif bottleneck == "upscale" and device.type == "cpu":
+    elif bottleneck == "upscale" and engine.device.type == "cpu":
         advice = "a GPU would help"
     return Finished(
         output=str(receipt.output),
@@ -151,4 +150,12 @@ def finished(receipt: Receipt, bottleneck: str, device: torch.device, *, frames_
         advice=advice,
         damage=receipt.damage,
         frames_before=frames_before,
+        reused=_reused(engine),
     )
+
+
+def _reused(engine: Engine) -> Reused | None:
+    counts = engine.upscaler.reuse_counts
+    if counts is None:
+        return None
+    return Reused(counts.share_reused, counts.frames_reused, counts.work_saved)

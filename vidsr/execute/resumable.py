@@ -93,6 +93,7 @@ class _LongRun:
     stop: StopSignal
     receipts: list[SegmentReceipt] = field(default_factory=list)
     frames_before: int = 0
+    _before: tuple[SegmentReceipt, ...] = ()
 
     def run(self, notes: Sequence[str], stream_header: bytes) -> Receipt:
         record = self._record(stream_header)
@@ -120,7 +121,7 @@ class _LongRun:
             damage=tuple(str(entry) for entry in (*damage, *writer.damage)),
         )
         self.workspace.remove()
-        self.show(finished(receipt, bottleneck, self.engine.device, frames_before=self.frames_before))
+        self.show(finished(receipt, bottleneck, self.engine, frames_before=self.frames_before))
         return receipt
 
     def _record(self, stream_header: bytes) -> JobRecord:
@@ -139,6 +140,7 @@ class _LongRun:
         """Take over what earlier runs finished; gives lines for people about it."""
         found = self.workspace.adopt(record)
         self.receipts = list(found.receipts)
+        self._before = found.receipts
         self.frames_before = found.frames
         if found.damaged:
             count = "1 finished piece" if found.damaged == 1 else f"{found.damaged} finished pieces"
@@ -153,7 +155,8 @@ class _LongRun:
         prepared, target = self.prepared, self.prepared.target
         source = SegmentReader(
             prepared.info,
-            [Stretch(gap, self._frames_ahead_of(gap)) for gap in gaps],
+            # the frames of a gap are counted when it has been read, which is before the next one is begun
+            (Stretch(gap, self._frames_ahead_of(gap) + source.frames_read) for gap in gaps),
             length=self.length,
             stop=self.stop,
             from_beginning=any(d.kind == "backward" for r in self.receipts for d in r.damage),
@@ -165,7 +168,9 @@ class _LongRun:
         run = open_run(prepared, self.engine, source, sink, self.stop)
         try:
             run.start()
-            end = run.join(lambda snapshot: self.show(working(snapshot, frames_before=self.frames_before)))
+            end = run.join(
+                lambda snapshot: self.show(working(snapshot, self.engine, frames_before=self.frames_before))
+            )
         except BaseException as error:
             self._save(sink, run, error)
             raise
@@ -220,5 +225,5 @@ class _LongRun:
         return sum(receipt.frames for receipt in self.receipts)
 
     def _frames_ahead_of(self, gap: Segment) -> int:
-        """How many finished frames come before a gap, which is the number of its first frame."""
-        return sum(r.frames for r in self.receipts if start_key(r.segment) < start_key(gap))
+        """How many of the frames that an earlier run has finished come before a gap."""
+        return sum(r.frames for r in self._before if start_key(r.segment) < start_key(gap))
