@@ -26,7 +26,7 @@ from vidsr.job import Job, Receipt, Segment, SegmentReceipt
 from vidsr.media.damage import united
 from vidsr.media.join import join
 from vidsr.media.scenes import SegmentLength
-from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.segment_reader import Stretch
 from vidsr.media.segment_writer import SegmentCoding, SegmentWriter
 from vidsr.media.writer import Writer
 from vidsr.pipeline import Run
@@ -64,7 +64,7 @@ def run_resumable(
     stop = stop or StopSignal()
     prepared = prepare(job, show)
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
-        notes, header = (*prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
+        notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
     with Workspace.open(job.output) as workspace:
         if resume == "restart":
             workspace.clear()
@@ -132,7 +132,7 @@ class _LongRun:
             begun=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
             identity=identity_of(prepared, [self.engine.words], stream_header),
             plan=plan_to_json(prepared),
-            segment=prepared.segment,
+            segment=prepared.frames_segment,
             frames_total=prepared.frames_expected,
         )
 
@@ -153,10 +153,13 @@ class _LongRun:
     def _compute(self, gaps: list[Segment], job: str) -> str:
         """Fill the gaps. Returns which stage waited least for the others."""
         prepared, target = self.prepared, self.prepared.target
-        source = SegmentReader(
-            prepared.info,
-            # the frames of a gap are counted when it has been read, which is before the next one is begun
-            (Stretch(gap, self._frames_ahead_of(gap) + source.frames_read) for gap in gaps),
+
+        def stretches() -> Iterator[Stretch]:
+            for gap in gaps:  # what was in a gap is known when the next one is asked for
+                yield Stretch(gap, self._frames_ahead_of(gap) + source.frames_read)
+
+        source = prepared.open_source(
+            stretches(),
             length=self.length,
             stop=self.stop,
             from_beginning=any(d.kind == "backward" for r in self.receipts for d in r.damage),

@@ -1,0 +1,521 @@
+"""Jobs in segments: the same result as in one go, and nothing finished is ever lost or done twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import pixel_repeating_weights
+from tests.media.clips import ClipShelf
+from tests.media.reference import decoded, packets
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
+from vidsr.errors import (
+    DamagedSourceError,
+    DeviceError,
+    InterruptedByUser,
+    JobChangedError,
+    JobRunningError,
+    NoSpaceError,
+)
+from vidsr.execute.local import run_job
+from vidsr.execute.resumable import Resume, run_resumable
+from vidsr.frames import Frame
+from vidsr.infer.upscaler import PendingFrames, Upscaler
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, SegmentReceipt, SizeRequest
+from vidsr.media.scenes import SegmentLength
+from vidsr.progress import Event, Finished, Joining, Note, Started, Stopping
+from vidsr.segments.workspace import Workspace, folder_of, read_contents
+
+LOSSLESS = EncoderRequest("ffv1")
+
+
+class Crash(BaseException):
+    """Ends the run as a power cut would: nothing in vidsr knows it."""
+
+
+def run(
+    source: Path,
+    output: Path,
+    weights: Path,
+    *,
+    segment: int = 10,
+    resume: Resume = "auto",
+    show: Callable[[Event], None] = lambda _: None,
+    **more: Any,
+) -> Receipt:
+    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS} | more
+    job = Job(source, output, weights=weights, **wishes)
+    return run_resumable(job, show=show, resume=resume, length=SegmentLength(segment, segment))
+
+
+def in_one_go(source: Path, output: Path, weights: Path, **more: Any) -> Path:
+    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS} | more
+    run_job(Job(source, output, weights=weights, **wishes), show=lambda _: None)
+    return output
+
+
+@contextmanager
+def crash_after(segments: int) -> Iterator[None]:
+    """A crash right behind the line about the n-th segment."""
+    original = Workspace.add
+    added: list[SegmentReceipt] = []
+
+    def add(workspace: Workspace, receipt: SegmentReceipt) -> None:
+        original(workspace, receipt)
+        added.append(receipt)
+        if len(added) == segments:
+            raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workspace, "add", add)
+        with pytest.raises(Crash):
+            yield
+
+
+@contextmanager
+def failing_at(index: int, failure: BaseException) -> Iterator[None]:
+    """The network fails at a frame."""
+    original = Upscaler.submit
+
+    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
+        if any(frame.index == index for frame in batch):
+            raise failure
+        return original(upscaler, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upscaler, "submit", submit)
+        yield
+
+
+@contextmanager
+def counting() -> Iterator[list[int]]:
+    """The indices of all frames that are computed."""
+    original = Upscaler.submit
+    computed: list[int] = []
+
+    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
+        computed.extend(frame.index for frame in batch)
+        return original(upscaler, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upscaler, "submit", submit)
+        yield computed
+
+
+def segment_files(output: Path) -> list[Path]:
+    return sorted(folder_of(output).glob("*.packets"))
+
+
+CLIPS = ["vfr.mp4", "negative.ts", "edit_list.mp4", "everything.mkv", "long_h264.avi", "open_gop.ts"]
+MORE_CLIPS = [
+    "b_frames.mp4", "late.ts", "wmv.wmv", "one_gop.ts", "yuv422p10le.mkv",
+    "vfr.mkv", "late_video.mkv", "extras.mp4", "mpeg4.avi", "raw.h264", "interlaced.mpg", "gray.mkv",
+    "bgra.mkv", "ntsc.mp4", "hdr10.mkv", "rotated.mp4", "anamorphic.mkv", "sound_gap.mkv", "two_videos.mkv",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLIPS + [pytest.param(name, marks=pytest.mark.slow) for name in MORE_CLIPS])
+def test_a_crashed_and_continued_job_gives_what_one_in_one_go_gives(
+    clips: ClipShelf, name: str, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """Decoded frames with their times, and the packets of all other streams."""
+    source = clips(name)
+    expected = in_one_go(source, tmp_path / "expected.mkv", repeat_2x)
+    output = tmp_path / "out.mkv"
+    with crash_after(1):
+        run(source, output, repeat_2x, segment=7)
+    with counting() as computed:
+        receipt = run(source, output, repeat_2x, segment=7)
+    wanted = decoded(expected)
+    assert decoded(output) == wanted
+    assert receipt.frames_written == len(wanted)
+    assert computed == list(range(7, len(wanted)))
+    ours, theirs = packets(output), packets(expected)
+    assert ours.keys() == theirs.keys()
+    for index, rows in theirs.items():
+        assert [row.pts for row in ours[index]] == [row.pts for row in rows]
+        if index != 0:
+            assert ours[index] == rows
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("segments", [1, 4], ids=["before the splice", "behind it"])
+def test_a_clock_that_steps_back_is_followed_from_the_beginning(
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, segments: int
+) -> None:
+    """Two recordings of 20 frames in one file; the second one's times are lower than the first one's."""
+    source = clips("spliced.ts")
+    expected = in_one_go(source, tmp_path / "expected.mkv", repeat_2x)
+    output = tmp_path / "out.mkv"
+    with crash_after(segments):
+        run(source, output, repeat_2x, segment=7)
+    receipt = run(source, output, repeat_2x, segment=7)
+    assert len(decoded(expected)) == 40
+    assert decoded(output) == decoded(expected)
+    assert sum("backward" in line for line in receipt.damage) == 1
+
+
+LOSSY = EncoderRequest("libx264", crf=23)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, repeat_2x: Path) -> Path:
+    """The sample in segments of 10 frames through a lossy encoder, in one run."""
+    output = tmp_path_factory.mktemp("uninterrupted") / "whole.mp4"
+    run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+    return output
+
+
+@pytest.mark.parametrize("segments", [1, 3, 8])
+def test_a_lossy_job_gives_the_same_bits_whether_it_was_stopped_or_not(
+    tmp_path: Path, repeat_2x: Path, uninterrupted: Path, segments: int
+) -> None:
+    output, whole = tmp_path / "out.mp4", uninterrupted
+    with crash_after(segments):
+        run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+    with counting() as computed:
+        run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+    assert computed == list(range(min(10 * segments, 72), 72))
+    assert packet_lines(output, "v:0") == packet_lines(whole, "v:0")
+    assert output.read_bytes() == whole.read_bytes()
+
+
+ENCODERS = [("libx264", ".mp4"), ("libx265", ".mp4"), ("libsvtav1", ".webm")]
+MORE_ENCODERS = [
+    ("libvpx-vp9", ".webm"), ("prores_ks", ".mov"), ("dnxhd", ".mov"), ("utvideo", ".nut"),
+    ("libx264rgb", ".mkv"), ("libx264", ".mov"), ("libx265", ".mkv"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoder", "suffix"), ENCODERS + [pytest.param(*e, marks=pytest.mark.slow) for e in MORE_ENCODERS]
+)
+def test_every_encoder_s_segments_make_one_stream(
+    tmp_path: Path, repeat_2x: Path, encoder: str, suffix: str
+) -> None:
+    """Described by ffmpeg like the stream of a run in one go, as many frames, at the same times."""
+    source, wish = SAMPLE, RangeRequest(first_frame=10, last_frame=32)
+    request = EncoderRequest(encoder, preset={"libvpx-vp9": "8", "libsvtav1": "12"}.get(encoder))
+    more: dict[str, Any] = {"encoder": request, "range": wish, "subtitles": "none"}
+    expected = in_one_go(source, tmp_path / f"expected{suffix}", repeat_2x, **more)
+    output = tmp_path / f"out{suffix}"
+    run(source, output, repeat_2x, segment=8, **more)
+    stamps = [pts for pts, _, _ in frame_lines(expected)]
+    assert len(stamps) == 22
+    assert [pts for pts, _, _ in frame_lines(output)] == stamps
+    assert without_rates(video_line(output)) == without_rates(video_line(expected))
+    # each segment begins with a picture that needs no other: a decoder that starts there gets the rest
+    for first in (8, 16):
+        late = ffmpeg(
+            "-v", "error", "-ss", f"{(first - 0.25) * 1001 / 24000:.6f}", "-i", output,
+            "-map", "0:v", "-fps_mode", "passthrough", "-f", "framemd5", "-",
+        )  # fmt: skip
+        ours = [line.split(",")[-1].strip() for line in late.splitlines() if not line.startswith("#")]
+        assert ours == [md5 for _, _, md5 in frame_lines(output)][first:]
+
+
+def without_rates(line: str) -> str:
+    """ffmpeg's line about a stream, without bit rates, which depend on the size."""
+    return re.sub(r"\d+ kb/s,? ?", "", line)
+
+
+def test_a_continued_run_says_what_it_saves_and_counts_on(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    with crash_after(3):
+        run(SAMPLE, output, repeat_2x)
+    events: list[Event] = []
+    receipt = run(SAMPLE, output, repeat_2x, show=events.append)
+    started, finished = events[0], events[-1]
+    assert isinstance(started, Started)
+    assert started.frames_before == 30
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any(re.search(r"continuing: 30 of about 72 frames .* saves \d+\.\d s of work", n) for n in notes)
+    assert isinstance(finished, Finished)
+    assert (finished.frames, finished.frames_before) == (72, 30) == (receipt.frames_written, 30)
+    assert [e for e in events if isinstance(e, Joining)][-1] == Joining(7, 8)
+
+
+def test_a_job_shorter_than_a_segment_is_written_directly(tmp_path: Path, repeat_2x: Path) -> None:
+    events: list[Event] = []
+    output = tmp_path / "out.mkv"
+    run(SAMPLE, output, repeat_2x, segment=72, show=events.append)
+    assert not any(isinstance(event, Joining) for event in events)
+    expected = in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x)
+    assert packet_lines(output, "v:0") == packet_lines(expected, "v:0")
+
+
+def test_scenes_decide_where_segments_end(tmp_path: Path, repeat_2x: Path) -> None:
+    """The sample's only cut is at frame 36; segments of at least 20 frames end there."""
+    output = tmp_path / "out.mkv"
+    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=LOSSLESS)
+    with crash_after(2):
+        run_resumable(job, show=lambda _: None, length=SegmentLength(20, 1000))
+    receipts = read_contents(folder_of(output)).receipts
+    assert [receipt.frames for receipt in receipts] == [36, 36]
+
+
+# What is kept when a run ends early
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [InterruptedByUser("interrupted"), DeviceError("the driver went away"), ZeroDivisionError("bug")],
+)
+@pytest.mark.parametrize("index", [25, 30])
+def test_frames_computed_before_the_end_of_a_run_are_kept(
+    tmp_path: Path, repeat_2x: Path, failure: Exception, index: int
+) -> None:
+    """Also those of the segment in which it ends, up to the very last one."""
+    output = tmp_path / "out.mkv"
+    with failing_at(index, failure), pytest.raises(type(failure)) as caught:
+        run(SAMPLE, output, repeat_2x)
+    assert read_contents(folder_of(output)).frames == index
+    if isinstance(caught.value, InterruptedByUser):
+        assert caught.value.message == f"interrupted; {index} of about 72 frames are finished and kept"
+        assert caught.value.hint == "run the same command again to continue"
+    with counting() as computed:
+        run(SAMPLE, output, repeat_2x)
+    assert computed == list(range(index, 72))
+    assert decoded(output) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
+
+
+def test_an_error_says_what_is_kept(tmp_path: Path, repeat_2x: Path) -> None:
+    events: list[Event] = []
+    with failing_at(25, DeviceError("gone")), pytest.raises(DeviceError, match="gone"):
+        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, show=events.append)
+    assert events[-1] == Note("25 frames are finished and kept; the same command continues there")
+    assert not any(isinstance(event, Stopping) for event in events)
+
+
+def test_an_end_before_the_first_frame_leaves_nothing(tmp_path: Path, repeat_2x: Path) -> None:
+    with (
+        failing_at(0, InterruptedByUser("interrupted")),
+        pytest.raises(InterruptedByUser) as caught,
+    ):
+        run(SAMPLE, tmp_path / "out.mkv", repeat_2x)
+    assert caught.value.message == "interrupted"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_interruptions_add_up_to_the_whole(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    for index in (3, 4, 17, 18, 19, 40, 71):
+        with failing_at(index, InterruptedByUser("interrupted")), pytest.raises(InterruptedByUser):
+            run(SAMPLE, output, repeat_2x)
+    receipt = run(SAMPLE, output, repeat_2x)
+    assert (receipt.frames_read, receipt.frames_written) == (72, 72)
+    assert decoded(output) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
+
+
+def test_a_failure_in_a_later_segment_does_not_touch_the_earlier_ones(
+    tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    with crash_after(3):
+        run(SAMPLE, output, repeat_2x)
+    before = {path: path.read_bytes() for path in segment_files(output)}
+    with failing_at(55, ZeroDivisionError("bug")), pytest.raises(ZeroDivisionError):
+        run(SAMPLE, output, repeat_2x)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_failing_join_keeps_everything(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mkv"
+
+    def full(*_: object, **__: object) -> None:
+        raise NoSpaceError("full")
+
+    monkeypatch.setattr("vidsr.execute.resumable.join", full)
+    with pytest.raises(NoSpaceError):
+        run(SAMPLE, output, repeat_2x)
+    assert [path.name for path in tmp_path.iterdir()] == [folder_of(output).name]
+    monkeypatch.undo()
+    with counting() as computed:
+        run(SAMPLE, output, repeat_2x)
+    assert computed == []
+    assert len(decoded(output)) == 72
+
+
+# What must not be mixed
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, repeat_2x: Path) -> Path:
+    """An output of the sample of which two of eight segments are finished."""
+    output = tmp_path / "out.mkv"
+    with crash_after(2):
+        run(SAMPLE, output, repeat_2x)
+    return output
+
+
+CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"encoder": EncoderRequest("libx264")}, "encoder was ffv1 and is libx264"),
+    ({"encoder": EncoderRequest("ffv1", options=(("level", "1"),))}, "encoder option level was 3 and is 1"),
+    ({"size": SizeRequest(height=270)}, "output was 640x360 yuv420p and is 480x270 yuv420p"),
+    ({"range": RangeRequest(last_frame=60)}, "end was not given and is 2.503000 s"),
+    ({"precision": "bf16"}, "computed by was .* fp32 on cpu and is .* bf16 on cpu"),
+    ({"tile": 64}, "tile was not given and is 64"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES, ids=[words for _, words in CHANGES])
+def test_another_setting_is_refused_by_name(
+    unfinished: Path, repeat_2x: Path, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(JobChangedError, match=words) as caught:
+        run(SAMPLE, unfinished, repeat_2x, **change)
+    assert "20 frames are finished" in caught.value.message
+    assert "--restart" in (caught.value.hint or "")
+    assert len(segment_files(unfinished)) == 2
+
+
+def test_other_weights_are_refused(unfinished: Path, tmp_path: Path) -> None:
+    other = pixel_repeating_weights(tmp_path / "other.safetensors", 4)
+    with pytest.raises(JobChangedError, match="the weights are others"):
+        run(SAMPLE, unfinished, other)
+
+
+def test_another_version_is_refused(
+    unfinished: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidsr.execute.identity.__version__", "999")
+    with pytest.raises(JobChangedError, match=r"vidsr was .* and is 999"):
+        run(SAMPLE, unfinished, repeat_2x)
+
+
+def test_a_changed_source_is_refused(tmp_path: Path, repeat_2x: Path) -> None:
+    source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
+    shutil.copy(SAMPLE, source)
+    with crash_after(2):
+        run(source, output, repeat_2x)
+    with source.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(JobChangedError, match="the source is another file"):
+        run(source, output, repeat_2x)
+    run(source, output, repeat_2x, resume="restart")
+    assert len(decoded(output)) == 72
+
+
+def test_a_moved_source_and_other_streams_are_no_change(unfinished: Path, repeat_2x: Path) -> None:
+    """Neither has to do with what is finished; sound is added at the end."""
+    moved = unfinished.with_name("moved.mkv")
+    shutil.copy2(SAMPLE, moved)
+    with counting() as computed:
+        run(moved, unfinished, repeat_2x, audio="none")
+    assert len(computed) == 52
+    assert "Audio" not in describe(unfinished)
+
+
+def test_restart_begins_anew_with_other_settings(unfinished: Path, repeat_2x: Path) -> None:
+    with counting() as computed:
+        run(SAMPLE, unfinished, repeat_2x, resume="restart", encoder=EncoderRequest("libx264"))
+    assert len(computed) == 72
+    assert "h264" in video_line(unfinished)
+
+
+def test_in_one_go_leaves_an_unfinished_job_alone_and_says_so(unfinished: Path, repeat_2x: Path) -> None:
+    events: list[Event] = []
+    run(SAMPLE, unfinished, repeat_2x, resume="never", show=events.append)
+    assert len(decoded(unfinished)) == 72
+    assert len(segment_files(unfinished)) == 2
+    assert any(isinstance(e, Note) and "vidsr jobs clean" in e.text for e in events)
+
+
+def test_two_runs_of_one_output_exclude_each_other(unfinished: Path, repeat_2x: Path) -> None:
+    for resume in ("auto", "restart", "never"):
+        with Workspace.open(unfinished), pytest.raises(JobRunningError, match="is working on"):
+            run(SAMPLE, unfinished, repeat_2x, resume=resume)
+    assert len(segment_files(unfinished)) == 2
+
+
+# Damage to what was finished
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1], ids=["empty", "its head", "all but a byte"])
+def test_a_truncated_segment_is_computed_again_and_only_that(
+    unfinished: Path, repeat_2x: Path, tmp_path: Path, keep: int
+) -> None:
+    (damaged,) = [path for path in segment_files(unfinished) if path.name.startswith("start")]
+    damaged.write_bytes(damaged.read_bytes()[:keep])
+    events: list[Event] = []
+    with counting() as computed:
+        run(SAMPLE, unfinished, repeat_2x, show=events.append)
+    assert computed == [*range(10), *range(20, 72)]
+    assert decoded(unfinished) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
+    assert Note("1 finished piece could not be read back and will be computed again") in events
+
+
+@pytest.mark.parametrize("kind", ["gone", "torn", "noise"])
+def test_a_corrupt_journal_costs_nothing(unfinished: Path, repeat_2x: Path, kind: str) -> None:
+    journal = folder_of(unfinished) / "journal.jsonl"
+    data = journal.read_bytes()
+    if kind == "gone":
+        journal.unlink()
+    else:
+        journal.write_bytes(data[: len(data) // 2] if kind == "torn" else bytes(reversed(data)))
+    with counting() as computed:
+        run(SAMPLE, unfinished, repeat_2x)
+    assert computed == list(range(20, 72))
+    assert len(decoded(unfinished)) == 72
+
+
+def test_a_source_without_frames_is_refused_and_leaves_nothing(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_: object) -> Iterator[Frame]:
+        return iter(())
+
+    monkeypatch.setattr("vidsr.media.reader.Reader.frames", none)
+    for resume in ("auto", "never"):
+        with pytest.raises(DamagedSourceError, match="gave no frame"):
+            run(SAMPLE, tmp_path / "out.mkv", repeat_2x, resume=resume)
+        assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, where the machine lets us have one."""
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False
+    ).returncode:
+        pytest.skip("this machine mounts no file systems")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root to make a small disk")
+def test_a_full_disk_keeps_what_is_finished_and_space_lets_it_go_on(tmp_path: Path, repeat_2x: Path) -> None:
+    expected = in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x)
+    needed = expected.stat().st_size
+    with small_disk(tmp_path / "disk", f"{needed // 2}") as disk:
+        output = disk / "out.mkv"
+        kept = []
+        for share in (1, 2, 3):
+            subprocess.run(["mount", "-o", f"remount,size={needed * share // 2}", disk], check=True)
+            with pytest.raises(NoSpaceError) as caught:
+                run(SAMPLE, output, repeat_2x)
+            assert "no space left" in caught.value.message
+            assert "free some space" in (caught.value.hint or "")
+            kept.append(read_contents(folder_of(output)).frames)
+            assert not output.exists()
+        assert 0 < kept[0] < kept[1] <= kept[2] == 72
+        subprocess.run(["mount", "-o", f"remount,size={needed * 3}", disk], check=True)
+        with counting() as computed:
+            run(SAMPLE, output, repeat_2x)
+        assert computed == []
+        assert decoded(output) == decoded(expected)
+        assert list(disk.iterdir()) == [output]
