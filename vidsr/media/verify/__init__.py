@@ -1,0 +1,102 @@
+"""Proof that an output holds what its source holds: `verify` demuxes and decodes both anew and compares.
+
+What may differ is what was planned to: the same functions that decide for the writer which streams are
+copied, converted or left out decide here what is expected. Nothing the reader or the writer noted while
+they worked is used, except the damage that is known already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vidsr.errors import SourceError
+from vidsr.frames import Color
+from vidsr.job import Segment
+from vidsr.media.containers import OutputFormat
+from vidsr.media.damage import Damage
+from vidsr.media.plan import Fate, plan_streams
+from vidsr.media.probe import probe
+from vidsr.media.timeline import Timeline
+from vidsr.media.verify.appearance import (
+    check_color,
+    check_hdr,
+    check_rotation,
+    check_shape,
+    expected_color,
+    source_color,
+)
+from vidsr.media.verify.contents import read_contents
+from vidsr.media.verify.frames import match_frames
+from vidsr.media.verify.payloads import check_payloads
+from vidsr.media.verify.pictures import PictureCheck
+from vidsr.media.verify.report import Check, Report
+from vidsr.media.verify.streams import (
+    check_chapters,
+    check_names,
+    check_streams,
+    check_tags,
+    pair_streams,
+)
+
+__all__ = ["Check", "Report", "verify"]
+
+
+def verify(
+    source: Path,
+    output: Path,
+    *,
+    segment: Segment | None = None,
+    audio: str = "all",
+    subtitles: str = "all",
+    color: Color | None = None,
+    damage: Sequence[Damage] = (),
+    notes: Sequence[str] = (),
+    full: bool = False,
+) -> Report:
+    """Compare an output with the source it was made of.
+
+    segment, audio, subtitles: what was asked for. color: what the output's samples were meant to be; None
+    = what the source's are. damage: what of the source is known not to be readable, which is not
+    held against the output. notes: the writer's announcements. full: look at every picture instead of some.
+
+    Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
+    suffix of no known container. An output that cannot be read is no exception but a failed check.
+    """
+    begun = time.perf_counter()
+    info = probe(source)
+    try:
+        made = probe(output)
+    except SourceError as error:
+        checks = [Check("file", False, "a video", error.message, error.message)]
+        return Report(source, output, tuple(checks), full, time.perf_counter() - begun)
+    container = OutputFormat.of_path(output)
+    timeline = Timeline.of(info, segment, holds_negative=container.holds_negative)
+    plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+    carried, surplus = pair_streams(plans, made)
+
+    def compare() -> Iterator[Check]:
+        packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
+        theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
+        ours = read_contents(made, {c.found.index for c in carried if c.found is not None})
+        trouble = "; ".join(ours.troubles)
+        yield Check("file", not trouble, "readable", trouble or "readable", trouble or made.format_name)
+        match = match_frames(theirs, ours, segment or Segment(), timeline, damage)
+        yield from match.checks
+        yield check_streams(carried, surplus)
+        yield from check_payloads(theirs, ours, carried, timeline)
+        yield check_chapters(info, made, container, timeline)
+        yield check_tags(info, made, container)
+        yield from check_names(info, made, carried, container)
+        wanted = color or expected_color(info, made)
+        yield check_color(info, made, wanted)
+        yield from check_hdr(info, made, wanted, notes)
+        yield check_shape(info, made)
+        yield check_rotation(info, made)
+        pictures = PictureCheck(
+            theirs, ours, match, color=source_color(info), target=wanted, damage=damage, full=full
+        )
+        yield from pictures.checks()
+
+    return Report(source, output, tuple(compare()), full, time.perf_counter() - begun)

@@ -1,0 +1,107 @@
+"""Text subtitles as viewers see them: which words are on the screen when, whatever they are coded in.
+
+It decodes subtitle packets and throws all styling away. Two tracks are the same if at each moment the
+same lines are shown; how they are cut into events does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import cast
+
+import av.error
+from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle
+
+from vidsr.media.demux import open_source, read_packets
+from vidsr.media.timeline import Timeline
+
+SHORTEST_SECONDS = Fraction(5, 1000)
+"""Moments shorter than this are not compared: clocks of a millisecond, added up, differ by that much."""
+
+_OVERRIDES = re.compile(r"\{[^}]*\}")
+_DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """Lines shown in [start, end), in seconds."""
+
+    start: Fraction
+    end: Fraction
+    lines: tuple[str, ...]
+
+
+def read_captions(path: Path, index: int, timeline: Timeline | None) -> list[Caption]:
+    """All captions of a text subtitle stream, in order of time.
+
+    timeline: cut to it and put on the output's clock; None = as they are. A caption without an end
+    lasts until the next one.
+
+    Raises SourceError if the file cannot be opened.
+    """
+    captions: list[Caption] = []
+    with open_source(path) as container:
+        stream = cast("SubtitleStream", container.streams[index])
+        unit = stream.time_base or Fraction(1, 1000)
+        stream.codec_context.open(strict=False)
+        for packet in read_packets(container, [stream], on_error=lambda _: None):
+            if packet.pts is None:
+                continue
+            try:
+                decoded = stream.codec_context.decode2(packet)
+            except av.error.FFmpegError:
+                continue
+            texts = [rect.dialogue.decode() for rect in decoded or () if isinstance(rect, AssSubtitle)]
+            lines = tuple(line for text in texts for line in plain_lines(text))
+            start = packet.pts * unit
+            if captions and captions[-1].end == captions[-1].start:
+                captions[-1] = Caption(captions[-1].start, start, captions[-1].lines)
+            captions.append(Caption(start, start + (packet.duration or 0) * unit, lines))
+    return [caption for caption in _cut(captions, timeline) if caption.lines]
+
+
+def _cut(captions: list[Caption], timeline: Timeline | None) -> Iterator[Caption]:
+    if timeline is None:
+        yield from captions
+        return
+    for caption in captions:
+        stretch = timeline.clip(caption.start, caption.end)
+        if stretch is not None:
+            yield Caption(stretch[0] - timeline.origin, stretch[1] - timeline.origin, caption.lines)
+
+
+def plain_lines(dialogue: str) -> list[str]:
+    """The words of an ASS dialogue, line by line, without overrides, drawings and double spaces."""
+    if _DRAWING.search(dialogue):
+        return []
+    text = _OVERRIDES.sub("", dialogue).replace("\\h", " ")
+    lines = (" ".join(line.split()) for line in re.split(r"\\N|\\n|\n", text))
+    return [line for line in lines if line]
+
+
+def first_difference(expected: list[Caption], found: list[Caption]) -> str | None:
+    """In words, the first moment at which other lines are shown; None if there is none."""
+    changes: dict[Fraction, list[tuple[int, int, tuple[str, ...]]]] = {}
+    for side, captions in ((1, expected), (-1, found)):
+        for caption in captions:
+            changes.setdefault(caption.start, []).append((side, 1, caption.lines))
+            changes.setdefault(caption.end, []).append((side, -1, caption.lines))
+    balance: Counter[str] = Counter()  # lines that should be shown, less those that are
+    for moment, following in pairwise(sorted(changes)):
+        for side, step, lines in changes[moment]:
+            for line in lines:
+                balance[line] += side * step
+        if following - moment < SHORTEST_SECONDS:
+            continue
+        for line, count in balance.items():
+            if count:
+                fault = "is not shown" if count > 0 else "should not be shown"
+                return f"{line!r} {fault} at {float(moment):.3f} s"
+    return None

@@ -1,0 +1,143 @@
+"""What a file holds, read packet by packet: time stamps and fingerprints of every stream.
+
+It demuxes a file once and decodes nothing. Both sides of a verification are read by it, independently
+of what the reader and the writer noted down while they worked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+
+from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
+from vidsr.media.demux import open_source, read_packets
+from vidsr.media.locate import presentation_times
+from vidsr.media.probe import SourceInfo
+
+NO_STAMP = -(2**63)
+"""Stands for a missing time stamp, as FFmpeg's own constant does."""
+
+KEY_FRAME, DISCARDED = 1, 2
+
+
+@dataclass(slots=True)
+class PacketLog:
+    """The packets of one stream in the file's order: 25 bytes a packet, whatever their size.
+
+    stamps: pts, or dts where there is none, in time_base. fingerprints: 64 bits of each payload.
+    payload: a hash of all payloads in one piece, for containers that cut the same bytes otherwise.
+    """
+
+    time_base: Fraction
+    stamps: array[int] = field(default_factory=lambda: array("q"))
+    durations: array[int] = field(default_factory=lambda: array("q"))
+    fingerprints: array[int] = field(default_factory=lambda: array("Q"))
+    flags: bytearray = field(default_factory=bytearray)
+    payload: hashlib.blake2b = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    all_have_pts: bool = True
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    def add(self, packet: Packet[Stream], payload: memoryview | None) -> None:
+        """payload: what to take the fingerprint of; None = none is wanted."""
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        self.all_have_pts &= packet.pts is not None
+        self.stamps.append(NO_STAMP if stamp is None else stamp)
+        self.durations.append(packet.duration or 0)
+        self.flags.append(KEY_FRAME * packet.is_keyframe | DISCARDED * packet.is_discard)
+        if payload is not None:
+            own = hashlib.blake2b(payload, digest_size=8).digest()
+            self.fingerprints.append(int.from_bytes(own, "little"))
+            self.payload.update(payload)
+
+    def pts(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(self.stamps, np.int64)
+
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """When each packet begins."""
+        return np.multiply(self.pts(), float(self.time_base), dtype=np.float64)
+
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """How long each packet lasts in seconds; 0 = unknown."""
+        return np.multiply(np.frombuffer(self.durations, np.int64), float(self.time_base), dtype=np.float64)
+
+    def marks(self) -> npt.NDArray[np.uint64]:
+        return np.frombuffer(self.fingerprints, np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file, demuxed.
+
+    packets: by stream index. frame_times: pts of the main video's frames in presentation order.
+    attachments: bytes of each attached file by stream index. troubles: where the container could not be
+    read, in FFmpeg's words.
+    """
+
+    info: SourceInfo
+    packets: dict[int, PacketLog]
+    frame_times: list[int]
+    attachments: dict[int, bytes]
+    troubles: tuple[str, ...]
+
+    @property
+    def video(self) -> PacketLog:
+        return self.packets[self.info.video_index]
+
+
+def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
+    """Demux a file once.
+
+    streams: indices of those whose payloads matter beside the main video's time stamps; others are skipped.
+
+    Raises SourceError if the file can no longer be opened.
+    """
+    troubles: list[str] = []
+    with open_source(info.path) as container:
+        logs: dict[int, PacketLog] = {}
+        wanted: list[Stream] = []
+        attachments: dict[int, bytes] = {}
+        codecs = {stream.index: stream.codec for stream in info.streams}
+        for stream in container.streams:
+            if isinstance(stream, AttachmentStream):
+                attachments[stream.index] = bytes(stream.data or b"")
+            elif stream.index == info.video_index or stream.index in streams:
+                logs[stream.index] = PacketLog(stream.time_base or Fraction(1, 1000))
+                wanted.append(stream)
+            else:
+                stream.discard = Discard.all
+        for packet in read_packets(container, wanted, troubles.append):
+            index = packet.stream.index
+            payload = None if index == info.video_index else essential(memoryview(packet), codecs.get(index))
+            if payload is None or len(payload):
+                logs[index].add(packet, payload)
+    return Contents(info, logs, _frame_times(info, logs[info.video_index]), attachments, tuple(troubles))
+
+
+def _frame_times(info: SourceInfo, log: PacketLog) -> list[int]:
+    if not log.all_have_pts or info.format_name in WITHOUT_PRESENTATION_TIMES:
+        return presentation_times(info.path)
+    return sorted(pts for pts, flags in zip(log.stamps, log.flags, strict=True) if not flags & DISCARDED)
+
+
+def essential(payload: memoryview, codec: str | None) -> memoryview:
+    """The payload without what containers add to it or take away from it.
+
+    AAC in transport streams has an ADTS header of 7 bytes, or 9 with a checksum (ISO 13818-7, 6.2), which
+    no other container keeps. Pauses of mov_text are packets of a 16-bit length 0, which only MP4 needs:
+    nothing is left of them.
+    """
+    if codec == "aac" and len(payload) > 9 and payload[0] == 0xFF and payload[1] & 0xF6 == 0xF0:
+        return payload[7 if payload[1] & 1 else 9 :]
+    if codec == "mov_text" and len(payload) >= 2 and payload[0] == payload[1] == 0:
+        return payload[:0]
+    return payload

@@ -1,0 +1,230 @@
+"""Whether sound, subtitles and attached files of the output are the source's own, and when they come.
+
+Copied packets are compared by fingerprint and time. Converted sound is compared by its extent, converted
+subtitles by the words that are on the screen at each moment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vidsr.media.passthrough import SUBTITLE_LOOKBACK_SECONDS
+from vidsr.media.plan import Fate
+from vidsr.media.timeline import Timeline
+from vidsr.media.verify.captions import first_difference, read_captions
+from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog
+from vidsr.media.verify.report import Check, Json, passed
+from vidsr.media.verify.streams import Carried, kind_of
+
+Times = npt.NDArray[np.float64]
+
+CLOCK_STEP_SECONDS = 0.0011
+"""Matroska's clock, and what is lost in adding up numbers of it."""
+
+USUAL_AUDIO_FRAME_SECONDS = 1024 / 48000
+"""An AAC frame, where packets do not say how long they are."""
+
+
+def check_payloads(
+    source: Contents, output: Contents, carried: list[Carried], timeline: Timeline
+) -> Iterator[Check]:
+    """One or two checks for each stream that is in both files."""
+    for stream in carried:
+        if stream.found is None:
+            continue
+        kind = kind_of(stream.plan.stream)
+        if stream.plan.fate is Fate.ATTACH:
+            yield _attachment(source, output, stream)
+            continue
+        theirs, ours = source.packets[stream.plan.stream.index], output.packets[stream.found.index]
+        if stream.plan.fate is Fate.COVER:
+            yield _cover(stream.name, theirs, ours)
+        elif stream.plan.fate is Fate.CONVERT and kind == "audio":
+            yield _converted_sound(stream.name, theirs, ours, timeline)
+        elif stream.plan.fate is Fate.CONVERT:
+            yield _converted_subtitles(source, output, stream, timeline)
+        elif kind == "subtitle":
+            yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), can_be_recut=False)
+        else:
+            yield from _copied(
+                stream.name, _kept(theirs, timeline), _whole(ours), can_be_recut=kind == "audio"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """Packets on the output's clock. payload: hash of all of them in one piece, where known."""
+
+    starts: Times
+    lengths: Times
+    marks: npt.NDArray[np.uint64]
+    payload: bytes | None
+
+    @property
+    def steps_back_at(self) -> int | None:
+        """Where the clock first steps back."""
+        behind = np.flatnonzero(np.diff(self.starts) < -CLOCK_STEP_SECONDS)
+        return int(behind[0]) + 1 if behind.size else None
+
+
+def _whole(log: PacketLog) -> _Packets:
+    return _Packets(log.seconds(), log.lengths(), log.marks(), log.payload.digest())
+
+
+def _kept(log: PacketLog, timeline: Timeline) -> _Packets:
+    """The source's packets that begin in what is kept."""
+    keep = log.pts() != NO_STAMP
+    if timeline.start is not None:
+        keep &= log.pts() >= math.ceil(timeline.start / log.time_base)
+    if timeline.end is not None:
+        keep &= log.pts() < math.ceil(timeline.end / log.time_base)
+    payload = log.payload.digest() if keep.all() else None
+    starts = log.seconds()[keep] - float(timeline.origin)
+    return _Packets(starts, log.lengths()[keep], log.marks()[keep], payload)
+
+
+def _clipped(log: PacketLog, timeline: Timeline) -> _Packets:
+    """Subtitles that are on the screen in what is kept, cut to it."""
+    if not timeline.is_cut:
+        return _kept(log, timeline)
+    starts, ends = log.seconds(), log.seconds() + log.lengths()
+    low = -np.inf if timeline.start is None else float(timeline.start)
+    high = np.inf if timeline.end is None else float(timeline.end)
+    keep = (log.pts() != NO_STAMP) & (starts < high) & ((ends > low) | (starts >= low))
+    keep &= starts >= low - float(SUBTITLE_LOOKBACK_SECONDS)  # what began earlier is not looked for
+    begin = np.maximum(starts[keep], low)
+    lengths = np.where(log.lengths()[keep] > 0, np.minimum(ends[keep], high) - begin, 0)
+    return _Packets(begin - float(timeline.origin), lengths, log.marks()[keep], None)
+
+
+def _copied(name: str, theirs: _Packets, ours: _Packets, *, can_be_recut: bool) -> Iterator[Check]:
+    """can_be_recut: the same bytes may come in other packets, as sound without frames does in MP4."""
+    same = min(len(theirs.marks), len(ours.marks))
+    unlike = np.flatnonzero(theirs.marks[:same] != ours.marks[:same])
+    alike = int(unlike[0]) if unlike.size else same
+    expected: Json = {"packets": len(theirs.marks)}
+    found: Json = {"packets": len(ours.marks), "identical_from_start": alike}
+    if alike == len(theirs.marks) == len(ours.marks):
+        yield passed(name, expected, f"{alike} packets, identical")
+    elif can_be_recut and _is_recut(theirs, ours):
+        yield Check(name, True, expected, found, "the same bytes in other packets")
+        alike = min(alike, 1)
+    else:
+        yield Check(name, False, expected, found, _first_loss(theirs, ours, alike))
+    alike = min(alike, theirs.steps_back_at or alike)
+    yield _in_time(name, theirs, ours, alike)
+
+
+def _is_recut(theirs: _Packets, ours: _Packets) -> bool:
+    return theirs.payload is not None and theirs.payload == ours.payload
+
+
+def _first_loss(theirs: _Packets, ours: _Packets, alike: int) -> str:
+    words = f"{len(ours.marks)} packets instead of {len(theirs.marks)}"
+    if alike == len(theirs.marks):
+        return f"{words}; the last {len(ours.marks) - alike} are not of the source"
+    return f"{words}; the first that is missing or altered is packet {alike} at {theirs.starts[alike]:.3f} s"
+
+
+def _in_time(name: str, theirs: _Packets, ours: _Packets, count: int) -> Check:
+    """Times of the first `count` packets, which are identical.
+
+    Sound may be off by one of its frames; no player shows less. Subtitles by a step of the coarser clock.
+    """
+    about = f"{name} timing"
+    if not count:
+        return passed(about, None, "nothing to compare")
+    is_sound = name.startswith("audio")
+    tolerance = _usual_length(theirs) if is_sound else 2 * CLOCK_STEP_SECONDS
+    off = ours.starts[:count] - theirs.starts[:count]
+    worst = int(np.argmax(np.abs(off)))
+    what = "start"
+    if not is_sound:
+        known = (theirs.lengths[:count] > 0) & np.isfinite(theirs.lengths[:count])
+        ends = np.where(known, off + ours.lengths[:count] - theirs.lengths[:count], 0)
+        if np.abs(ends).max() > max(abs(off[worst]), tolerance):
+            off, worst, what = ends, int(np.argmax(np.abs(ends))), "end"
+    error = float(off[worst])
+    ok = abs(error) <= tolerance
+    allowed: Json = {"seconds_off_at_most": round(tolerance, 6)}
+    found: Json = {"seconds_off": round(error, 6), "packet": worst}
+    if ok:
+        return Check(about, True, allowed, found, f"unchanged, to {max(abs(error) * 1000, 0.001):.3g} ms")
+    side = "late" if error > 0 else "early"
+    detail = f"packet {worst} ({what}) comes {abs(error):.3f} s too {side}, at {ours.starts[worst]:.3f} s"
+    return Check(about, False, allowed, found, detail)
+
+
+def _usual_length(packets: _Packets) -> float:
+    known = packets.lengths[packets.lengths > 0]
+    frame = float(np.median(known)) if known.size else USUAL_AUDIO_FRAME_SECONDS
+    return max(frame, CLOCK_STEP_SECONDS)
+
+
+def _converted_sound(name: str, log: PacketLog, converted: PacketLog, timeline: Timeline) -> Check:
+    """From its first moment to its last, to one frame of each coding: both may begin or end within one."""
+    theirs, ours = _kept(log, timeline), _whole(converted)
+    if not theirs.starts.size or not ours.starts.size:
+        ok = theirs.starts.size == ours.starts.size
+        return Check(name, ok, {"packets": theirs.starts.size}, {"packets": ours.starts.size}, "no sound")
+    tolerance = _usual_length(theirs) + _usual_length(ours) + 2 * CLOCK_STEP_SECONDS
+    (begin, end), (our_begin, our_end) = _extent(theirs), _extent(ours)
+    if (back := theirs.steps_back_at) is not None:
+        return passed(
+            name, None, f"converted; not compared, its clock steps back at {theirs.starts[back]:.3f} s"
+        )
+    expected: Json = {
+        "start": round(begin, 6),
+        "end": round(end, 6),
+        "seconds_off_at_most": round(tolerance, 6),
+    }
+    found: Json = {"start": round(our_begin, 6), "end": round(our_end, 6)}
+    for word, wanted, there in (("begins", begin, our_begin), ("ends", end, our_end)):
+        if abs(there - wanted) > tolerance:
+            return Check(
+                name, False, expected, found, f"converted; {word} at {there:.3f} s, not {wanted:.3f} s"
+            )
+    return Check(name, True, expected, found, f"converted; {our_end - our_begin:.3f} s, in place")
+
+
+def _extent(packets: _Packets) -> tuple[float, float]:
+    last = int(np.argmax(packets.starts))
+    length = packets.lengths[last] if packets.lengths[last] > 0 else _usual_length(packets)
+    return float(packets.starts.min()), float(packets.starts[last] + length)
+
+
+def _converted_subtitles(source: Contents, output: Contents, stream: Carried, timeline: Timeline) -> Check:
+    assert stream.found is not None
+    theirs = read_captions(source.info.path, stream.plan.stream.index, timeline)
+    ours = read_captions(output.info.path, stream.found.index, None)
+    expected, found = {"captions": len(theirs)}, {"captions": len(ours)}
+    fault = first_difference(theirs, ours)
+    detail = (
+        f"converted; {fault}" if fault else f"converted; the same words at the same times ({len(theirs)})"
+    )
+    return Check(stream.name, fault is None, dict(expected), dict(found), detail)
+
+
+def _attachment(source: Contents, output: Contents, stream: Carried) -> Check:
+    assert stream.found is not None
+    theirs, ours = dict(stream.plan.stream.metadata), dict(stream.found.metadata)
+    data, our_data = source.attachments[stream.plan.stream.index], output.attachments[stream.found.index]
+    expected: Json = {"filename": theirs.get("filename"), "bytes": len(data)}
+    found: Json = {"filename": ours.get("filename"), "bytes": len(our_data)}
+    detail = f"{theirs.get('filename', 'unnamed')}, {len(data)} bytes, identical"
+    if data != our_data:
+        detail = f"{theirs.get('filename', 'unnamed')} has other contents"
+    elif expected != found:
+        detail = f"is named {ours.get('filename')!r} instead of {theirs.get('filename')!r}"
+    return Check(stream.name, data == our_data and expected == found, expected, found, detail)
+
+
+def _cover(name: str, theirs: PacketLog, ours: PacketLog) -> Check:
+    """A picture is one packet, or the bytes of an attached file."""
+    ok = bool(len(theirs)) and bool(len(ours)) and theirs.fingerprints[0] == ours.fingerprints[0]
+    return Check(name, ok, len(theirs), len(ours), "identical" if ok else "is another picture")
