@@ -1,4 +1,4 @@
-"""Outputs as a job makes them, with the real reader and writer but no network: each sample kept or doubled."""
+"""Outputs as a job makes them, by the real reader and writer but no network: samples are kept or doubled."""
 
 from __future__ import annotations
 

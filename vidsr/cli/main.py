@@ -21,6 +21,7 @@ from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
 from vidsr.cli.models import models
 from vidsr.cli.upscale import upscale
+from vidsr.cli.verify import verify
 from vidsr.errors import InterruptedByUser, VidsrError
 
 EXIT_FAILED = 1
@@ -64,7 +65,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, models, info, encoders, bench):
+for _command in (upscale, verify, models, info, encoders, bench):
     cli.add_command(_command)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vidsr.errors import SourceError
@@ -27,7 +28,7 @@ from vidsr.media.verify.appearance import (
     expected_color,
     source_color,
 )
-from vidsr.media.verify.contents import read_contents
+from vidsr.media.verify.contents import Contents, read_contents
 from vidsr.media.verify.frames import match_frames
 from vidsr.media.verify.payloads import check_payloads
 from vidsr.media.verify.pictures import PictureCheck
@@ -82,10 +83,11 @@ def verify(
         ours = read_contents(made, {c.found.index for c in carried if c.found is not None})
         trouble = "; ".join(ours.troubles)
         yield Check("file", not trouble, "readable", trouble or "readable", trouble or made.format_name)
-        match = match_frames(theirs, ours, segment or Segment(), timeline, damage)
+        clock = _moved(timeline, theirs, ours, segment) if container.muxer == "nut" else timeline
+        match = match_frames(theirs, ours, segment or Segment(), clock, damage)
         yield from match.checks
         yield check_streams(carried, surplus)
-        yield from check_payloads(theirs, ours, carried, timeline)
+        yield from check_payloads(theirs, ours, carried, clock)
         yield check_chapters(info, made, container, timeline)
         yield check_tags(info, made, container)
         yield from check_names(info, made, carried, container)
@@ -100,3 +102,12 @@ def verify(
         yield from pictures.checks()
 
     return Report(source, output, tuple(compare()), full, time.perf_counter() - begun)
+
+
+def _moved(timeline: Timeline, source: Contents, output: Contents, segment: Segment | None) -> Timeline:
+    """The timeline with the origin that the output has: NUT moves all streams until none begins before 0."""
+    first = next((pts for pts in source.frame_times if pts in (segment or Segment())), None)
+    if first is None or not output.frame_times:
+        return timeline
+    shown = output.frame_times[0] * output.info.time_base
+    return replace(timeline, origin=first * source.info.time_base - shown)
