@@ -21,6 +21,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 BackendName = Literal["auto", "torch", "openvino"]
 """What computes the network; "auto" is the fastest that is installed for the device."""
 
+Deinterlace = Literal["off", "auto", "bwdif", "ivtc"]
+"""What is done to interlaced video; see `media.interlace`."""
+
 ReuseMode = Literal["off", "exact", "near"]
 """What of earlier frames is shown again instead of computing it: nothing, what did not change at all, or
 what changed by no more than a tolerance."""
@@ -129,6 +132,7 @@ class Job:
     """One request, complete: what the command line said and nothing about how it will be run.
 
     model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
+    filters: libavfilter's, for the frames before the network, behind `deinterlace`.
     """
 
     source: Path
@@ -136,6 +140,8 @@ class Job:
     model: str | None = None
     weights: Path | None = None
     denoise: float | None = None
+    deinterlace: Deinterlace = "off"
+    filters: str = ""
     size: SizeRequest = field(default_factory=SizeRequest)
     range: RangeRequest = field(default_factory=RangeRequest)
     encoder: EncoderRequest = field(default_factory=EncoderRequest)

@@ -15,6 +15,7 @@ from vidsr.errors import UsageError
 from vidsr.job import (
     REUSE_TOLERANCE,
     BackendName,
+    Deinterlace,
     EncoderRequest,
     Job,
     Precision,
@@ -34,6 +35,7 @@ EXIT_DAMAGED_SOURCE = 3
 
 model_option = option_group("Model")
 size_option = option_group("Size and range")
+filter_option = option_group("Filters")
 video_option = option_group("Video encoding")
 stream_option = option_group("Other streams")
 run_option = option_group("Running")
@@ -58,6 +60,14 @@ run_option = option_group("Running")
 @size_option("--start", type=TIME, help="Begin at this time (83.5, 1:23.5, 0:01:23.5).")
 @size_option("--end", type=TIME, help="End before this time.")
 @size_option("--frames", type=FRAME_RANGE, help="Only frames A to B-1, counted from 0.")
+@filter_option(
+    "--deinterlace",
+    type=click.Choice(["off", "auto", "bwdif", "ivtc"]),
+    metavar="MODE",
+    default="off",
+    help="off (default), auto (frames marked interlaced), bwdif (all), ivtc (telecined film).",
+)
+@filter_option("--vf", metavar="CHAIN", default="", help="FFmpeg filters before the network (crop=704:480).")
 @video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
 @video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
 @video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
@@ -152,6 +162,8 @@ def _job(
     start: Fraction | None,
     end: Fraction | None,
     frames: tuple[int | None, int | None] | None,
+    deinterlace: Deinterlace,
+    vf: str,
     encoder: str | None,
     crf: float | None,
     encoder_preset: str | None,
@@ -183,6 +195,8 @@ def _job(
         weights=weights,
         denoise=denoise,
         size=SizeRequest(scale, width, height),
+        deinterlace=deinterlace,
+        filters=vf,
         range=RangeRequest(start, end, first, last),
         encoder=EncoderRequest(encoder, crf, encoder_preset, pix_fmt, encoder_options),
         device=device,

@@ -12,8 +12,10 @@ from vidsr.execute.prepare import Prepared
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.encoders import EncoderSettings
+from vidsr.media.filtered_reader import Filtering
+from vidsr.media.filters import FilterStep
 from vidsr.media.join import join
-from vidsr.media.probe import probe
+from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.writer import Writer, Written
 from vidsr.segments.workspace import Contents, folder_of, read_contents
 
@@ -34,6 +36,7 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
         "width": target.width,
         "height": target.height,
         "color": asdict(target.color),
+        "filtering": None if prepared.filtering is None else _filtering_to_json(prepared.filtering),
         "audio": job.audio,
         "subtitles": job.subtitles,
     }
@@ -57,7 +60,7 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     segment = Segment(record.segment.start_pts, receipts[-1].segment.end_pts)
     with Writer(
         target,
-        probe(Path(record.source)),
+        _source(Path(record.source), plan["filtering"]),
         _settings(plan["encoder"]),
         width=plan["width"],
         height=plan["height"],
@@ -85,6 +88,24 @@ def leading(contents: Contents) -> list[SegmentReceipt]:
         found.append(receipt)
         begin = receipt.segment.end_pts
     return found
+
+
+def _filtering_to_json(filtering: Filtering) -> dict[str, Any]:
+    segment = filtering.segment
+    return {
+        "steps": [[step.name, step.arguments] for step in filtering.steps],
+        "start_pts": segment.start_pts,
+        "end_pts": segment.end_pts,
+    }
+
+
+def _source(path: Path, filtering: dict[str, Any] | None) -> SourceInfo:
+    """The source as the job saw it."""
+    info = probe(path)
+    if filtering is None:
+        return info
+    steps = tuple(FilterStep(name, arguments) for name, arguments in filtering["steps"])
+    return Filtering.of(info, Segment(filtering["start_pts"], filtering["end_pts"]), steps).info
 
 
 def _settings(fields: dict[str, Any]) -> EncoderSettings:

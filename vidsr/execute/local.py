@@ -13,6 +13,7 @@ from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.job import Job, Receipt, Segment
 from vidsr.media.damage import Damage
+from vidsr.media.filtered_reader import FilteredReader
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, FrameSource, Run, Snapshot
@@ -40,10 +41,10 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
     job = prepared.job
     with prepared.open_writer() as writer:
         show(prepared.started(engine.words))
-        for text in (*prepared.loaded.notes, *writer.notes):
+        for text in (*prepared.notes, *prepared.loaded.notes, *writer.notes):
             show(Note(text))
         begun = time.perf_counter()
-        source = SegmentReader(prepared.info, [Stretch(prepared.segment)], length=None, stop=stop)
+        source = prepared.open_source([Stretch(prepared.frames_segment)], length=None, stop=stop)
         run = open_run(prepared, engine, source, _Audited(job, source, writer), stop)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
@@ -57,7 +58,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         last_pts=writer.written.last_pts,
         size_bytes=writer.written.size_bytes,
         elapsed_seconds=time.perf_counter() - begun,
-        damage=tuple(str(damage) for damage in source.damage_in(prepared.segment)),
+        damage=tuple(str(damage) for damage in source.damage_in(prepared.frames_segment)),
     )
     show(finished(receipt, end.bottleneck, engine))
     return receipt
@@ -68,7 +69,7 @@ class _Audited:
     """A writer that is finished only if it got every frame; else the output never appears."""
 
     job: Job
-    source: SegmentReader
+    source: SegmentReader | FilteredReader
     writer: Writer
     written: int = 0
 

@@ -6,7 +6,7 @@ can be refused is refused before the first frame is computed. Nothing runs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -22,9 +22,14 @@ from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import EncoderSettings, settings_for
+from vidsr.media.filtered_reader import FilteredReader, Filtering
+from vidsr.media.filters import parse_chain
+from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.scenes import SegmentLength
+from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress import Event, Fetching, Started
@@ -38,8 +43,10 @@ Show = Callable[[Event], None]
 class Prepared:
     """A job with everything found that it needs.
 
-    segment: the part of the source that is wanted. devices: where the network may run, in the order they
-    were named. source, target: pictures as they are decoded and as they are encoded.
+    info: the source as the network sees it, behind the filters where there are some; segment: the part of
+    it that is wanted. filtering: what lies before, None without filters. devices: where the network may
+    run, in the order they were named. source, target: pictures as the network gets them and as they are
+    encoded. notes: lines for people.
     """
 
     job: Job
@@ -51,6 +58,8 @@ class Prepared:
     source: Picture
     target: Picture
     settings: EncoderSettings
+    filtering: Filtering | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -62,6 +71,28 @@ class Prepared:
     def frames_expected(self) -> int | None:
         """How many frames the job has, as far as it can be told without decoding; None if it cannot."""
         return _frames_expected(self.job, self.info, self.segment)[0]
+
+    @property
+    def frames_segment(self) -> Segment:
+        """Where the frames of the job lie; with filters, the last one may lie behind `segment`."""
+        return self.segment if self.filtering is None else self.filtering.given_segment
+
+    def open_source(
+        self,
+        stretches: Iterable[Stretch],
+        *,
+        length: SegmentLength | None,
+        stop: StopSignal,
+        from_beginning: bool = False,
+    ) -> SegmentReader | FilteredReader:
+        """The frames of some stretches; see SegmentReader."""
+        if self.filtering is None:
+            return SegmentReader(
+                self.info, stretches, length=length, stop=stop, from_beginning=from_beginning
+            )
+        return FilteredReader(
+            self.filtering, stretches, length=length, stop=stop, from_beginning=from_beginning
+        )
 
     def open_writer(self) -> Writer:
         """The output, begun. Raises as Writer does."""
@@ -118,12 +149,15 @@ def prepare(job: Job, show: Show) -> Prepared:
     )
     info = probe(job.source)
     segment = _segment(job, info)
+    filtering, notes = _filtering(job, info, segment)
+    if filtering is not None:
+        info, segment = filtering.info, filtering.filtered_segment
     devices = tuple(choose_device(name.strip()) for name in job.device.split(","))
     loaded = _load(job, preset, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
     settings, target = _plan_output(job, preset, source, scale)
-    return Prepared(job, preset, info, segment, devices, loaded, source, target, settings)
+    return Prepared(job, preset, info, segment, devices, loaded, source, target, settings, filtering, notes)
 
 
 def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> Engine:
@@ -214,7 +248,8 @@ def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Co
 
 def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
     """(frames to be expected, whether that is exact)."""
-    if job.range.last_frame is not None and segment.end_pts is not None:
+    counted = job.range.last_frame is not None and job.deinterlace != "ivtc" and not job.filters
+    if counted and job.range.last_frame is not None and segment.end_pts is not None:
         return job.range.last_frame - (job.range.first_frame or 0), True
     if segment.is_whole or info.average_rate is None or info.duration is None:
         return info.frame_count_estimate, info.frame_count_origin == "header"

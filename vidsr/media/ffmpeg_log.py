@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import av.logging
 
+ERROR: int = av.logging.ERROR
 WARNING: int = av.logging.WARNING
 INFO: int = av.logging.INFO
 

@@ -106,6 +106,14 @@ class Reader:
         Raises FrameSizeError when the picture's size changes on the way, FrameFormatError when its layout
         does, or cannot be held.
         """
+        for decoded, pts in self.pictures():
+            yield self._frame(decoded, pts)
+
+    def pictures(self) -> Iterator[tuple[VideoFrame, int]]:
+        """What `frames` gives, as the decoder gave it, with its time stamp; instead of `frames`.
+
+        Raises FrameSizeError when the picture's size changes on the way.
+        """
         end = self._segment.end_pts
         for decoded in self._decoded():
             pts = self._clock.stamp(decoded)
@@ -113,9 +121,20 @@ class Reader:
                 return
             if pts in self._segment:
                 self._note_oddities(decoded, pts)
-                yield self._frame(decoded, pts)
+                self._check_size(decoded, pts)
+                yield decoded, pts
+                self._index += 1
         if not self._stop.is_set():
             self._check_end()
+
+    def _check_size(self, decoded: VideoFrame, pts: int) -> None:
+        source = self._source
+        if (decoded.width, decoded.height) != (source.width, source.height):
+            raise FrameSizeError(
+                f"frame {self._index} ({float(pts * source.time_base):.3f} s) is "
+                f"{decoded.width}x{decoded.height}; the stream began at {source.width}x{source.height}",
+                "pass --on-size-change rescale to fit later frames into the first size",
+            )
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = read_packets(self._container, [self._stream], self._unreadable)
@@ -172,12 +191,6 @@ class Reader:
 
     def _frame(self, decoded: VideoFrame, pts: int) -> Frame:
         source = self._source
-        if (decoded.width, decoded.height) != (source.width, source.height):
-            raise FrameSizeError(
-                f"frame {self._index} ({float(pts * source.time_base):.3f} s) is "
-                f"{decoded.width}x{decoded.height}; the stream began at {source.width}x{source.height}",
-                "pass --on-size-change rescale to fit later frames into the first size",
-            )
         planes, layout = self._planes.planes(decoded)
         self._layout = self._layout or layout
         if layout != self._layout:
@@ -186,7 +199,7 @@ class Reader:
                 f"the stream began as {self._layout.name}",
                 "cut the file there, or convert it to one pixel format first",
             )
-        frame = Frame(
+        return Frame(
             planes=planes,
             format=layout,
             color=color_of(decoded, source.color.chroma_location),
@@ -195,8 +208,6 @@ class Reader:
             index=self._index,
             duration=decoded.duration or self._usual_duration(),
         )
-        self._index += 1
-        return frame
 
     def _usual_duration(self) -> int:
         """For containers that give none (ASF): without one, the last frame would not be shown in MP4."""
