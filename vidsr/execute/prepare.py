@@ -192,6 +192,17 @@ def _segment(job: Job, info: SourceInfo) -> Segment:
     return Segment()
 
 
+def _filtering(job: Job, info: SourceInfo, segment: Segment) -> tuple[Filtering | None, tuple[str, ...]]:
+    """What the frames go through before the network, and what people should know about it."""
+    wished = parse_chain(job.filters)
+    notes: tuple[str, ...] = ()
+    if not any(step.name in DEINTERLACERS for step in wished):
+        note = interlace_note(job.deinterlace, scan_of(info), info)
+        notes = (note,) if note else ()
+    steps = (*deinterlacing_steps(job.deinterlace, info), *wished)
+    return (Filtering.of(info, segment, steps) if steps else None), notes
+
+
 def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork:
     if preset is not None:
         return load_network(
