@@ -24,6 +24,7 @@ from vidsr.bench.machine import this_machine
 PEERS = Path(__file__).resolve().parent / "peers"
 MODEL = "realesr-animevideov3"
 VIDSR = "vidsr"
+EVERY_BLOCK = f"{VIDSR}, every block computed"
 
 TORCH_PEERS = {
     "framelift-video, torch": ("framelift-video", "torch"),
@@ -67,7 +68,11 @@ def vidsr_contestants(asked: argparse.Namespace) -> list[Contestant]:
 
         return words
 
-    rows = [Contestant(VIDSR, version, command(""))]
+    # Peers compute every block of every frame; beside them stands vidsr doing the same, and as it comes.
+    rows = [
+        Contestant(EVERY_BLOCK, version, command("--reuse off")),
+        Contestant(f"{VIDSR}, as it comes", version, command("")),
+    ]
     return rows + [Contestant(f"{VIDSR} {options}", version, command(options)) for options in asked.variant]
 
 
