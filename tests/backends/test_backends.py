@@ -122,6 +122,20 @@ def test_different_sizes_one_after_another_are_all_right(case: Case) -> None:
         assert (got - expected).abs().max() < case.tolerance * expected.abs().max().clamp(min=1).item()
 
 
+def test_a_window_of_a_larger_picture_is_computed_like_a_picture_of_its_own(case: Case) -> None:
+    """Windows are views, which a backend may have to copy: the copy must live as long as it is read."""
+    torch.manual_seed(1)
+    network = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=2).eval().requires_grad_(False)
+    backend = case.open(network, never_stop)
+    whole = picture(1, 64, 88, 1)
+    for left in (0, 8, 16):
+        window = whole[:, :, :48, left : left + 56]
+        with torch.inference_mode():
+            expected = network(window)
+        got = backend(window.to(backend.device, backend.dtype)).float().cpu()
+        assert (got - expected).abs().max() < case.tolerance * expected.abs().max().clamp(min=1).item()
+
+
 @pytest.mark.parametrize("name", ["torch-fp32", "openvino-fp32"])
 def test_a_computation_is_abandoned_at_the_next_checkpoint(name: str) -> None:
     if name.startswith("openvino") and not openvino_is_installed():

@@ -76,8 +76,10 @@ class OpenVinoBackend:
 
     def __call__(self, batch: Tensor) -> Tensor:
         request = self._request_for(tuple(batch.shape))
+        # OpenVINO reads the pixels in place and does not keep them alive: this name does, until the end.
+        pixels = batch.contiguous()
         try:
-            request.set_input_tensor(self._as_openvino(batch.contiguous()))
+            request.set_input_tensor(self._as_openvino(pixels))
             request.start_async()
             while not request.wait_for(LOOK_UP_MILLISECONDS):
                 self._checkpoint()
