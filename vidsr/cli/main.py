@@ -19,6 +19,7 @@ from vidsr import __version__
 from vidsr.cli.bench import bench
 from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
+from vidsr.cli.jobs import jobs
 from vidsr.cli.models import models
 from vidsr.cli.upscale import upscale
 from vidsr.cli.verify import verify
@@ -65,7 +66,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, verify, models, info, encoders, bench):
+for _command in (upscale, verify, models, info, encoders, bench, jobs):
     cli.add_command(_command)
 
 

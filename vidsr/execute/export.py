@@ -32,6 +32,7 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
             "options": dict(settings.options),
             "threads": settings.threads,
             "coded_format": settings.coded_format,
+            "post_filters": settings.post_filters,
         },
         "width": target.width,
         "height": target.height,

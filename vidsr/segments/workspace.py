@@ -32,13 +32,20 @@ from vidsr.segments.lock import Lock
 FORMAT = 1
 """Of the folder; another number is left alone."""
 
+FOLDER_SUFFIX = ".vidsr"
 SUFFIX = ".packets"
 UNFINISHED_SUFFIX = ".part"
 _JOURNAL, _LOCK = "journal.jsonl", "lock"
 
 
 def folder_of(output: Path) -> Path:
-    return output.with_name(f".{output.name}.vidsr")
+    return output.with_name(f".{output.name}{FOLDER_SUFFIX}")
+
+
+def output_of(folder: Path) -> Path | None:
+    """The output that a folder belongs to; None if it is not called like a job's folder."""
+    name = folder.name.removeprefix(".").removesuffix(FOLDER_SUFFIX)
+    return folder.with_name(name) if name and folder_of(folder.with_name(name)) == folder else None
 
 
 @dataclass(frozen=True, slots=True)

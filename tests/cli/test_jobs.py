@@ -1,0 +1,123 @@
+"""vidsr jobs: what is unfinished is shown, can be watched, and can be thrown away."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.execute.test_resumable import crash_after
+from tests.execute.test_resumable import run as run_in_segments
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import frame_lines, packet_lines
+from vidsr.cli.main import run
+from vidsr.segments.journal import Journal
+from vidsr.segments.workspace import Workspace, folder_of
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path, repeat_2x: Path) -> Path:
+    """An output of which 30 of 72 frames are finished."""
+    output = tmp_path / "film one.mkv"
+    with crash_after(3):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    return output
+
+
+def test_an_unfinished_job_is_listed_with_how_to_continue(
+    unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    words = r"30 of about 72 frames \(42%\) finished, stopped, \d+\.\d MB, \d+\.\d s of work"
+    assert re.fullmatch(re.escape(f"{unfinished}: ") + words, first)
+    assert re.fullmatch(r"    begun \d{4}-\d\d-\d\d \d\d:\d\d; to continue: vidsr .*", second)
+
+
+def test_the_present_folder_is_listed_without_words(
+    unfinished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(unfinished.parent)
+    assert run(["jobs"]) == 0
+    assert capsys.readouterr().out.startswith("film one.mkv: 30 of about 72 frames")
+
+
+def test_folders_within_are_searched_on_request(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    above = str(unfinished.parent.parent)
+    assert run(["jobs", "list", above]) == 0
+    assert capsys.readouterr().err == "no unfinished jobs here\n"
+    assert run(["jobs", "list", "-r", above]) == 0
+    assert str(unfinished) in capsys.readouterr().out
+
+
+def test_a_running_job_is_called_so_and_cannot_be_cleaned(
+    unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Workspace.open(unfinished):
+        assert run(["jobs", "list", str(unfinished.parent)]) == 0
+        assert "finished, running," in capsys.readouterr().out
+        assert run(["jobs", "clean", "--yes", str(unfinished)]) == 1
+        assert "is running" in capsys.readouterr().err
+    assert len(list(folder_of(unfinished).glob("*.packets"))) == 3
+
+
+def test_a_folder_of_another_version_is_listed_with_its_problem(
+    unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(folder_of(unfinished) / "journal.jsonl")
+    (first, *rest), _ = journal.read()
+    journal.rewrite([first | {"format": 99}, *rest])
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    assert "made by another version of vidsr" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("by_folder", [False, True])
+def test_cleaning_removes_the_pieces_and_nothing_else(unfinished: Path, by_folder: bool) -> None:
+    other = unfinished.with_name("other.mkv")
+    other.write_bytes(b"mine")
+    assert run(["jobs", "clean", "--yes", str(unfinished.parent if by_folder else unfinished)]) == 0
+    assert list(unfinished.parent.iterdir()) == [other]
+
+
+def test_cleaning_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["jobs", "clean", "--yes", str(tmp_path / "none.mkv")]) == 1
+    assert "there is no unfinished job" in capsys.readouterr().err
+
+
+def test_what_is_finished_can_be_watched_and_the_job_goes_on(
+    unfinished: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = unfinished.with_name("partial.mkv")
+    assert run(["jobs", "export", str(unfinished), str(partial)]) == 0
+    assert re.search(r"partial.mkv: 30 frames, \d+\.\d MB", capsys.readouterr().err)
+    run_in_segments(SAMPLE, unfinished, repeat_2x)
+    assert frame_lines(partial) == frame_lines(unfinished)[:30]
+    sound = packet_lines(partial, "a:0")
+    end = 30 * 1001 / 24000 * 1000  # ms
+    assert sound == [line for line in packet_lines(SAMPLE, "a:0") if line[0] < end]
+    assert sound
+
+
+def test_a_gap_ends_what_can_be_watched(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (second,) = folder_of(unfinished).glob("000000000417-*.packets")  # frame 10 is at 417 ms
+    second.unlink()
+    partial = tmp_path / "partial.mkv"
+    assert run(["jobs", "export", str(unfinished), str(partial)]) == 0
+    assert "10 frames" in (said := capsys.readouterr().err)
+    assert "10 more finished frames lie behind a gap" in said
+    assert len(frame_lines(partial)) == 10
+
+
+def test_nothing_to_watch_is_said(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["jobs", "export", str(tmp_path / "none.mkv"), str(tmp_path / "partial.mkv")]) == 1
+    assert "there is no unfinished job" in capsys.readouterr().err
+    (first,) = folder_of(unfinished).glob("start-*.packets")
+    first.unlink()
+    assert run(["jobs", "export", str(unfinished), str(tmp_path / "partial.mkv")]) == 1
+    assert "is not finished yet" in capsys.readouterr().err
+    assert not (tmp_path / "partial.mkv").exists()

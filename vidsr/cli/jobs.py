@@ -1,0 +1,103 @@
+"""`vidsr jobs`: which long jobs are unfinished, what of them can be watched already, and cleaning up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vidsr.errors import JobError, JobRunningError
+
+if TYPE_CHECKING:
+    from vidsr.segments.listing import JobListing
+
+
+@click.group(invoke_without_command=True, short_help="List, export and clean unfinished jobs.")
+@click.pass_context
+def jobs(ctx: click.Context) -> None:
+    """Long jobs that were stopped before their end.
+
+    Without a command: those of the present folder. The command that began a job continues it.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_, folders=(), recursive=False)
+
+
+@jobs.command("list", short_help="The unfinished jobs in folders.")
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--recursive", "-r", is_flag=True, help="Look in the folders within them as well.")
+def list_(folders: tuple[Path, ...], recursive: bool) -> None:
+    """Show what is finished of each unfinished job whose output lies in FOLDERS (default: here)."""
+    from vidsr.segments.listing import list_jobs  # noqa: PLC0415 (not needed for --help)
+
+    found = [job for folder in folders or (Path(),) for job in list_jobs(folder, recursive=recursive)]
+    for job in found:
+        for line in _words(job):
+            click.echo(line)
+    if not found:
+        click.echo("no unfinished jobs here", err=True)
+
+
+@jobs.command(short_help="A playable file of what is finished.")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--overwrite", "-y", is_flag=True, help="Replace an existing TARGET.")
+def export(output: Path, target: Path, overwrite: bool) -> None:
+    """Write what is finished of OUTPUT's beginning to TARGET, with sound and subtitles.
+
+    The job itself is left as it is; it may even be running.
+    """
+    from vidsr.execute.export import export_finished  # noqa: PLC0415 (loads av)
+    from vidsr.progress import size_words  # noqa: PLC0415
+
+    written, behind = export_finished(output, target, overwrite=overwrite)
+    rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
+    click.echo(f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}", err=True)
+
+
+@jobs.command(short_help="Remove what unfinished jobs have left.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def clean(paths: tuple[Path, ...], yes: bool) -> None:
+    """Throw away the finished pieces of unfinished jobs.
+
+    PATHS are outputs, or folders for all the jobs whose outputs lie in them.
+    """
+    from vidsr.segments.listing import describe, list_jobs  # noqa: PLC0415
+    from vidsr.segments.workspace import Workspace, folder_of  # noqa: PLC0415
+
+    found: list[JobListing] = []
+    for path in paths:
+        if path.is_dir():
+            found += list_jobs(path)
+        elif folder_of(path).is_dir():
+            found.append(describe(path))
+        else:
+            raise JobError(f"there is no unfinished job of {path}", "vidsr jobs list FOLDER shows them")
+    running = [job for job in found if job.running]
+    if running:
+        raise JobRunningError(f"the job of {running[0].output} is running", "stop it first")
+    for job in found:
+        question = f"Throw away {job.contents.frames} finished frames of {job.output}?"
+        if yes or click.confirm(question, err=True):
+            with Workspace.open(job.output) as workspace:
+                workspace.remove()
+
+
+def _words(job: JobListing) -> list[str]:
+    from vidsr.progress import duration_words, size_words  # noqa: PLC0415
+
+    if job.problem is not None:
+        return [f"{job.output}: {job.problem}"]
+    contents, record = job.contents, job.contents.record
+    total = None if record is None else record.frames_total
+    of = f" of about {total} frames ({contents.frames / total:.0%})" if total else " frames"
+    state = "running" if job.running else "stopped"
+    lines = [
+        f"{job.output}: {contents.frames}{of} finished, {state}, {size_words(contents.size_bytes)}, "
+        f"{duration_words(contents.seconds)} of work"
+    ]
+    if record is not None and not job.running:
+        lines.append(f"    begun {record.begun}; to continue: {record.command}")
+    return lines
