@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -141,3 +141,19 @@ def essential(payload: memoryview, codec: str | None) -> memoryview:
     if codec == "mov_text" and len(payload) >= 2 and payload[0] == payload[1] == 0:
         return payload[:0]
     return payload
+
+
+def payload_digest(info: SourceInfo, index: int, keep: Callable[[int], bool]) -> bytes:
+    """The hash of some payloads of a stream in one piece, as PacketLog.payload is of all.
+
+    keep: whether a packet with this time stamp belongs to them. Raises SourceError.
+    """
+    log = PacketLog(Fraction(1))
+    codec = info.streams[index].codec
+    with open_source(info.path) as container:
+        stream = container.streams[index]
+        for packet in read_packets(container, [stream], lambda _: None):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is not None and keep(stamp):
+                log.payload.update(essential(memoryview(packet), codec))
+    return log.payload.digest()

@@ -17,7 +17,7 @@ from vidsr.media.passthrough import SUBTITLE_LOOKBACK_SECONDS
 from vidsr.media.plan import Fate
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.captions import first_difference, read_captions
-from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog
+from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog, payload_digest
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.verify.streams import Carried, kind_of
 
@@ -49,21 +49,19 @@ def check_payloads(
         elif stream.plan.fate is Fate.CONVERT:
             yield _converted_subtitles(source, output, stream, timeline)
         elif kind == "subtitle":
-            yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), can_be_recut=False)
+            yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), is_recut=False)
         else:
-            yield from _copied(
-                stream.name, _kept(theirs, timeline), _whole(ours), can_be_recut=kind == "audio"
-            )
+            recut = kind == "audio" and _is_recut(source, stream.plan.stream.index, timeline, ours)
+            yield from _copied(stream.name, _kept(theirs, timeline), _whole(ours), is_recut=recut)
 
 
 @dataclass(frozen=True, slots=True)
 class _Packets:
-    """Packets on the output's clock. payload: hash of all of them in one piece, where known."""
+    """Packets on the output's clock."""
 
     starts: Times
     lengths: Times
     marks: npt.NDArray[np.uint64]
-    payload: bytes | None
 
     @property
     def steps_back_at(self) -> int | None:
@@ -73,19 +71,21 @@ class _Packets:
 
 
 def _whole(log: PacketLog) -> _Packets:
-    return _Packets(log.seconds(), log.lengths(), log.marks(), log.payload.digest())
+    return _Packets(log.seconds(), log.lengths(), log.marks())
+
+
+def _bounds(log: PacketLog, timeline: Timeline) -> tuple[int, int]:
+    """[low, high) of the time stamps of what is kept."""
+    low = NO_STAMP + 1 if timeline.start is None else math.ceil(timeline.start / log.time_base)
+    return low, 2**63 - 1 if timeline.end is None else math.ceil(timeline.end / log.time_base)
 
 
 def _kept(log: PacketLog, timeline: Timeline) -> _Packets:
     """The source's packets that begin in what is kept."""
-    keep = log.pts() != NO_STAMP
-    if timeline.start is not None:
-        keep &= log.pts() >= math.ceil(timeline.start / log.time_base)
-    if timeline.end is not None:
-        keep &= log.pts() < math.ceil(timeline.end / log.time_base)
-    payload = log.payload.digest() if keep.all() else None
+    low, high = _bounds(log, timeline)
+    keep = (log.pts() >= low) & (log.pts() < high)
     starts = log.seconds()[keep] - float(timeline.origin)
-    return _Packets(starts, log.lengths()[keep], log.marks()[keep], payload)
+    return _Packets(starts, log.lengths()[keep], log.marks()[keep])
 
 
 def _clipped(log: PacketLog, timeline: Timeline) -> _Packets:
@@ -99,11 +99,11 @@ def _clipped(log: PacketLog, timeline: Timeline) -> _Packets:
     keep &= starts >= low - float(SUBTITLE_LOOKBACK_SECONDS)  # what began earlier is not looked for
     begin = np.maximum(starts[keep], low)
     lengths = np.where(log.lengths()[keep] > 0, np.minimum(ends[keep], high) - begin, 0)
-    return _Packets(begin - float(timeline.origin), lengths, log.marks()[keep], None)
+    return _Packets(begin - float(timeline.origin), lengths, log.marks()[keep])
 
 
-def _copied(name: str, theirs: _Packets, ours: _Packets, *, can_be_recut: bool) -> Iterator[Check]:
-    """can_be_recut: the same bytes may come in other packets, as sound without frames does in MP4."""
+def _copied(name: str, theirs: _Packets, ours: _Packets, *, is_recut: bool) -> Iterator[Check]:
+    """is_recut: the same bytes come in other packets, as uncompressed sound does in MP4."""
     same = min(len(theirs.marks), len(ours.marks))
     unlike = np.flatnonzero(theirs.marks[:same] != ours.marks[:same])
     alike = int(unlike[0]) if unlike.size else same
@@ -111,7 +111,7 @@ def _copied(name: str, theirs: _Packets, ours: _Packets, *, can_be_recut: bool) 
     found: Json = {"packets": len(ours.marks), "identical_from_start": alike}
     if alike == len(theirs.marks) == len(ours.marks):
         yield passed(name, expected, f"{alike} packets, identical")
-    elif can_be_recut and _is_recut(theirs, ours):
+    elif is_recut:
         yield Check(name, True, expected, found, "the same bytes in other packets")
         alike = min(alike, 1)
     else:
@@ -120,8 +120,12 @@ def _copied(name: str, theirs: _Packets, ours: _Packets, *, can_be_recut: bool) 
     yield _in_time(name, theirs, ours, alike)
 
 
-def _is_recut(theirs: _Packets, ours: _Packets) -> bool:
-    return theirs.payload is not None and theirs.payload == ours.payload
+def _is_recut(source: Contents, index: int, timeline: Timeline, ours: PacketLog) -> bool:
+    log = source.packets[index]
+    low, high = _bounds(log, timeline)
+    if _kept(log, timeline).marks.tobytes() == ours.marks().tobytes():
+        return False
+    return payload_digest(source.info, index, lambda stamp: low <= stamp < high) == ours.payload.digest()
 
 
 def _first_loss(theirs: _Packets, ours: _Packets, alike: int) -> str:

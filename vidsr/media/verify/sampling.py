@@ -117,9 +117,11 @@ class Picker:
         position = 0
         frames = self._frames(None)
         at: int | None = None  # pts of the frame that came last
+        aimed: int | None = None  # some demuxers land far before their aim: one seek for each wanted frame
         while position < len(wanted):
             target = wanted[position]
-            if self._is_worth_seeking(at, target):
+            if target != aimed and self._is_worth_seeking(at, target):
+                aimed = target
                 frames = self._frames(target)
             found = next(frames, None)
             if found is None:

@@ -121,7 +121,8 @@ def _same_coding(carried: Carried) -> bool:
 
 
 def _words(stream: StreamInfo, codec: str | None) -> str:
-    words = [kind_of(stream), codec or dict(stream.metadata).get("filename", ""), stream.language or ""]
+    coding = dict(stream.metadata).get("filename") or codec or ""
+    words = [kind_of(stream), coding, stream.language or ""]
     return " ".join(word for word in words if word)
 
 

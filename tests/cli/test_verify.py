@@ -1,0 +1,62 @@
+"""`vidsr verify` as people and programs meet it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import ffmpeg
+from vidsr.cli.main import run
+
+# The sample verifies against itself: an upscaling by 1 that changes nothing.
+
+
+def test_a_whole_copy_passes_with_a_line_for_each_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(SAMPLE), str(SAMPLE)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("✓") for line in lines[:-1])
+    assert any(line.split()[1:3] == ["frames", "72"] for line in lines)
+    assert lines[-1].endswith("is lost")
+
+
+def test_a_loss_is_exit_code_1_and_a_crossed_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worse = tmp_path / "worse.mkv"
+    ffmpeg("-v", "error", "-i", SAMPLE, "-map", "0", "-map", "-0:s", "-c", "copy", worse)
+    assert run(["verify", str(SAMPLE), str(worse)]) == 1
+    out = capsys.readouterr().out
+    crossed = [line for line in out.splitlines() if line.startswith("✗")]
+    assert len(crossed) == 1
+    assert "streams" in crossed[0]
+    assert "1 of" in out.splitlines()[-1]
+    assert run(["verify", str(SAMPLE), str(worse), "--subs", "none"]) == 0
+
+
+def test_json_names_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(SAMPLE), str(SAMPLE), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is True
+    assert {"frames", "time stamps", "pictures"} <= {check["name"] for check in report["checks"]}
+
+
+def test_a_range_is_said_as_for_the_upscaling(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(SAMPLE), str(SAMPLE), "--frames", "0:10"]) == 1
+    assert "62 too many" in capsys.readouterr().out
+
+
+def test_a_source_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(tmp_path / "no.mkv"), str(SAMPLE)]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("Error: ")
+    assert "no such file" in errors
+
+
+def test_an_output_that_is_no_video_fails_its_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.mkv"
+    empty.touch()
+    assert run(["verify", str(SAMPLE), str(empty)]) == 1
+    assert "is empty" in capsys.readouterr().out
