@@ -132,7 +132,8 @@ class Job:
     """One request, complete: what the command line said and nothing about how it will be run.
 
     model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
-    filters: libavfilter's, for the frames before the network, behind `deinterlace`.
+    filters: libavfilter's, for the frames before the network, behind `deinterlace`. post_filters: for
+        those on their way from the network to the encoder.
     """
 
     source: Path
@@ -142,6 +143,7 @@ class Job:
     denoise: float | None = None
     deinterlace: Deinterlace = "off"
     filters: str = ""
+    post_filters: str = ""
     size: SizeRequest = field(default_factory=SizeRequest)
     range: RangeRequest = field(default_factory=RangeRequest)
     encoder: EncoderRequest = field(default_factory=EncoderRequest)

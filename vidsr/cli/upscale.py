@@ -68,6 +68,7 @@ run_option = option_group("Running")
     help="off (default), auto (frames marked interlaced), bwdif (all), ivtc (telecined film).",
 )
 @filter_option("--vf", metavar="CHAIN", default="", help="FFmpeg filters before the network (crop=704:480).")
+@filter_option("--post-vf", metavar="CHAIN", default="", help="The same between the network and the encoder.")
 @video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
 @video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
 @video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
@@ -164,6 +165,7 @@ def _job(
     frames: tuple[int | None, int | None] | None,
     deinterlace: Deinterlace,
     vf: str,
+    post_vf: str,
     encoder: str | None,
     crf: float | None,
     encoder_preset: str | None,
@@ -197,6 +199,7 @@ def _job(
         size=SizeRequest(scale, width, height),
         deinterlace=deinterlace,
         filters=vf,
+        post_filters=post_vf,
         range=RangeRequest(start, end, first, last),
         encoder=EncoderRequest(encoder, crf, encoder_preset, pix_fmt, encoder_options),
         device=device,

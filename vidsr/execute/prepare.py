@@ -236,6 +236,7 @@ def _plan_output(
         source=source.format,
         container=OutputFormat.of_path(job.output).muxer,
     )
+    settings = replace(settings, post_filters=job.post_filters)
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
     return settings, Picture(width, height, pixel_format, _target_color(source, pixel_format, height))

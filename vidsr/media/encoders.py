@@ -75,6 +75,7 @@ class EncoderSettings:
     pixel_format: the planar layout of the frames to write. coded_format: the layout the encoder is
         opened with, where that is another one with the same samples (nv12 for yuv420p).
     options: the complete FFmpeg options, quality and preset among them.
+    post_filters: what the frames go through just before they are encoded.
     """
 
     name: str
@@ -84,6 +85,7 @@ class EncoderSettings:
     options: Mapping[str, str] = field(default_factory=dict)
     threads: int = 0
     coded_format: str = ""
+    post_filters: str = ""
 
     @property
     def layout(self) -> PixelFormat:

@@ -36,7 +36,8 @@ def listening(level: int, *, verbose: bool = False) -> Iterator[list[Message]]:
     """
     heard: list[Message] = []
     with _LOCK:
-        before = av.logging.get_level()
+        before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+        av.logging.set_skip_repeated(False)  # the same finding about the next file counts as well
         if verbose:
             av.logging.set_libav_level(av.logging.VERBOSE)
         av.logging.set_level(level)
@@ -45,5 +46,6 @@ def listening(level: int, *, verbose: bool = False) -> Iterator[list[Message]]:
                 yield heard
         finally:
             av.logging.set_level(before)
+            av.logging.set_skip_repeated(skips)
             av.logging.set_libav_level(av.logging.INFO)
             heard.extend(Message(*record) for record in records)

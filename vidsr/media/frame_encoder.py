@@ -20,14 +20,13 @@ from vidsr.errors import EncoderError, FrameError, FrameFormatError, FrameSizeEr
 from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, configure, with_hdr
+from vidsr.media.geometry import output_aspect
 from vidsr.media.pixels import fill
+from vidsr.media.post_filters import PostFilters
 from vidsr.media.probe import SourceInfo
 
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
-
-ROUNDED_STRETCH = Fraction(1, 100)
-"""A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""
 
 
 class FrameEncoder:
@@ -59,6 +58,12 @@ class FrameEncoder:
         self._offset_pts = offset_pts
         self._last_pts: int | None = None
         self._packer = VideoReformatter()
+        self._post = PostFilters(settings, source, width, height, color) if settings.post_filters else None
+        aspect = output_aspect(source, width, height)
+        if self._post is not None:
+            result = self._post.result
+            width, height = result.width, result.height
+            color, aspect = result.color, result.sample_aspect_ratio
         configure(context, settings, width, height)
         context.time_base = source.time_base
         context.framerate = source.average_rate or Fraction(25)
@@ -68,7 +73,6 @@ class FrameEncoder:
             options = dict(context.options)
             options["chroma_sample_location"] = color.chroma_location.name.lower()
             context.options = options
-        aspect = output_aspect(source, width, height)
         if aspect is not None:
             context.sample_aspect_ratio = aspect
         context.flags |= Flags.frame_duration
@@ -96,15 +100,23 @@ class FrameEncoder:
         self._last_pts = frame.pts
         picture = VideoFrame(self._width, self._height, frame.format.name)
         fill(picture, frame.planes)
-        picture = self._packed(picture)
-        picture.pts = frame.pts - self._offset_pts
-        picture.time_base = frame.time_base
-        picture.duration = frame.duration
-        return self._encode(picture, f"frame {frame.index} ({float(frame.time):.3f} s)")
+        picture.pts, picture.time_base, picture.duration = frame.pts, frame.time_base, frame.duration
+        ready = [picture] if self._post is None else self._post.push(picture, frame.pts, frame.duration)
+        what = f"frame {frame.index} ({float(frame.time):.3f} s)"
+        return [packet for shown in ready for packet in self._encode_picture(shown, what)]
 
     def flush(self) -> list[Packet[Any]]:
         """What the encoder still held back; it takes no more frames. Raises EncoderError."""
-        return self._encode(None, "to finish")
+        held = () if self._post is None else self._post.flush()
+        packets = [packet for picture in held for packet in self._encode_picture(picture, "to finish")]
+        return packets + self._encode(None, "to finish")
+
+    def _encode_picture(self, picture: VideoFrame, what: str) -> list[Packet[Any]]:
+        coded = self._packed(picture)
+        assert picture.pts is not None
+        coded.pts, coded.duration = picture.pts - self._offset_pts, picture.duration
+        coded.time_base = picture.time_base
+        return self._encode(coded, what)
 
     def _packed(self, picture: VideoFrame) -> VideoFrame:
         coded = self._settings.coded_format
@@ -119,14 +131,15 @@ class FrameEncoder:
             raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
 
 
-def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | None:
-    """The sample aspect ratio with which the output is shown in the source's shape.
+def encoded_size(
+    settings: EncoderSettings, source: SourceInfo, width: int, height: int, color: Color
+) -> tuple[int, int]:
+    """(width, height) of the pictures that are encoded, for frames of a size.
 
-    It is the source's own unless the two sides are scaled by clearly different factors; rounding of the
-    size to whole chroma samples does not count. None if the source gives none and needs none.
+    Raises UsageError as PostFilters does.
     """
-    own = source.sample_aspect_ratio
-    stretch = Fraction(width * source.height, height * source.width)
-    if abs(stretch - 1) <= ROUNDED_STRETCH:
-        return own
-    return ((own or 1) / stretch).limit_denominator(1000)
+    if not settings.post_filters:
+        return width, height
+    filters = PostFilters(settings, source, width, height, color)
+    filters.try_out()
+    return filters.result.width, filters.result.height

@@ -38,7 +38,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
-from vidsr.media.frame_encoder import FrameEncoder
+from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
@@ -97,7 +97,7 @@ class Writer:
         self._format = OutputFormat.of_path(output)
         self._overwrite = overwrite
         check_target(output, source.path, overwrite=overwrite)
-        check_size(settings, width, height)
+        check_size(settings, *encoded_size(settings, source, width, height, color))
         self._timeline = Timeline.of(source, segment, holds_negative=self._format.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(

@@ -1,0 +1,23 @@
+"""In which shape the output is shown. It knows sizes only."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vidsr.media.probe import SourceInfo
+
+ROUNDED_STRETCH = Fraction(1, 100)
+"""A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""
+
+
+def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | None:
+    """The sample aspect ratio with which the output is shown in the source's shape.
+
+    It is the source's own unless the two sides are scaled by clearly different factors; rounding of the
+    size to whole chroma samples does not count. None if the source gives none and needs none.
+    """
+    own = source.sample_aspect_ratio
+    stretch = Fraction(width * source.height, height * source.width)
+    if abs(stretch - 1) <= ROUNDED_STRETCH:
+        return own
+    return ((own or 1) / stretch).limit_denominator(1000)
