@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 LOOK_UP_MILLISECONDS = 50
 """How often a running computation asks whether it is still wanted."""
 SHAPES_KEPT = 20
-"""Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows. With
-4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept 16 times. A window's takes
-5 to 30 MB."""
+"""Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows.
+With 4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept 16 times. A window's
+takes 5 to 30 MB."""
 
 
 def openvino_is_installed() -> bool:
