@@ -18,7 +18,7 @@ from vidsr.media.damage import Damage
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The number format the network computes in; "auto" is the fastest good one of the device."""
 
-BackendName = Literal["auto", "torch", "openvino"]
+BackendName = Literal["auto", "torch", "openvino", "onnxruntime"]
 """What computes the network; "auto" is the fastest that is installed for the device."""
 
 Deinterlace = Literal["off", "auto", "bwdif", "ivtc"]

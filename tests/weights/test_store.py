@@ -22,7 +22,7 @@ from vidsr.models import Architecture
 from vidsr.presets import Preset, WeightsFile, WeightsSource, find_preset
 from vidsr.weights.download import DownloadProgress
 from vidsr.weights.folders import addresses
-from vidsr.weights.store import load_network, load_weights_file
+from vidsr.weights.store import LoadedNetwork, load_network, load_weights_file
 
 # --- the real weights ---
 
@@ -206,7 +206,9 @@ def test_a_chosen_file_of_another_network_is_refused_with_the_way_out(
     ) as refusal:
         load_network(preset(base), weights=tmp_path / "other.pth")
     assert "leave out --model" in str(refusal.value.hint)
-    assert load_weights_file(tmp_path / "other.pth").architecture == RRDB
+    other = load_weights_file(tmp_path / "other.pth")
+    assert isinstance(other, LoadedNetwork)
+    assert other.architecture == RRDB
 
 
 def test_a_chosen_place_that_is_not_there_is_an_error(
@@ -220,6 +222,7 @@ def test_a_chosen_place_that_is_not_there_is_an_error(
 def test_a_file_without_preset_is_what_it_is(tmp_path: Path) -> None:
     write_ncnn(RRDB, random_state(RRDB), tmp_path / "m.param", half=True)
     loaded = load_weights_file(tmp_path / "m.param")
+    assert isinstance(loaded, LoadedNetwork)
     assert loaded.architecture == RRDB
     assert loaded.network.scale == 4
     with torch.inference_mode():

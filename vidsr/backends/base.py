@@ -24,7 +24,8 @@ class Backend(Protocol):
 
     device, dtype: where and how batches must come in, and how they come out.
     scale: output pixels per input pixel along each axis.
-    halo: how many input pixels around a pixel its output depends on.
+    halo: how many input pixels around a pixel its output depends on; EVERYWHERE (see `models.base`)
+    where it depends on all of them, so that only whole pictures can be computed.
     input_multiple: height and width must be multiples of this.
     words: for people, e.g. "torch bf16 on cpu".
     """

@@ -9,15 +9,18 @@ import torch
 
 from vidsr.backends.base import Backend, Checkpoint, never_stop
 from vidsr.backends.choose import DTYPES, choose_precision
+from vidsr.backends.fixed_shape import FixedShapeBackend
+from vidsr.backends.onnx_runtime import OnnxRuntimeBackend
 from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
 from vidsr.backends.torch_eager import TorchBackend
-from vidsr.errors import DeviceError
+from vidsr.errors import ArchitectureError, DeviceError, UsageError
 from vidsr.job import BackendName, Precision
 from vidsr.models.base import Network
+from vidsr.models.graph import Graph
 
 
 def open_backend(
-    network: Network,
+    network: Network | Graph,
     device: torch.device,
     *,
     name: BackendName = "auto",
@@ -26,18 +29,63 @@ def open_backend(
 ) -> Backend:
     """The network, ready to run.
 
-    "auto" is OpenVINO on CPUs where it is installed (extra `openvino`), torch everywhere else. Raises
-    DeviceError where the named backend is missing or cannot use the device.
+    "auto" is OpenVINO on CPUs where it is installed (extra `openvino`); everywhere else torch for
+    networks and ONNX Runtime for graphs. Raises DeviceError where the named backend is missing or cannot
+    use the device, UsageError where it cannot run this kind of network in this number format.
     """
-    precision = choose_precision(precision, device)
     if name == "openvino":
         if device.type != "cpu":
             raise DeviceError(f"the openvino backend runs on the CPU, not on {device}", "pass --device cpu")
         if not openvino_is_installed():
             raise DeviceError("OpenVINO is not installed", "install vidsr with the extra [openvino]")
-    if name == "openvino" or (name == "auto" and device.type == "cpu" and openvino_is_installed()):
+    with_openvino = name == "openvino" or (
+        name == "auto" and device.type == "cpu" and openvino_is_installed()
+    )
+    if isinstance(network, Graph):
+        return _open_graph(network, device, name, precision, checkpoint, with_openvino=with_openvino)
+    if name == "onnxruntime":
+        raise UsageError("the onnxruntime backend runs .onnx files only", "leave out --backend")
+    precision = choose_precision(precision, device)
+    if with_openvino:
         return OpenVinoBackend(network, precision, checkpoint=checkpoint, cache=compiled_graphs_folder())
     return TorchBackend(network, device, DTYPES[precision], checkpoint=checkpoint)
+
+
+def _open_graph(
+    graph: Graph,
+    device: torch.device,
+    name: BackendName,
+    precision: Precision,
+    checkpoint: Checkpoint,
+    *,
+    with_openvino: bool,
+) -> Backend:
+    if name == "torch":
+        raise UsageError(
+            "the torch backend cannot run .onnx files", "pass --backend onnxruntime, or leave it out"
+        )
+    backend: Backend | None = None
+    if with_openvino:
+        try:
+            backend = OpenVinoBackend(
+                graph,
+                choose_precision(precision, device),
+                checkpoint=checkpoint,
+                cache=compiled_graphs_folder(),
+            )
+        except ArchitectureError:  # an operation that it has not
+            if name == "openvino":
+                raise
+    if backend is None:
+        if precision not in {"auto", graph.source.number_format}:
+            raise UsageError(
+                f"ONNX Runtime computes in the model's own format, {graph.source.number_format}",
+                f"leave out --precision, or use a model exported in {precision}",
+            )
+        backend = OnnxRuntimeBackend(graph, device, checkpoint=checkpoint)
+    if graph.source.size is None and graph.source.batch is None:
+        return backend
+    return FixedShapeBackend(backend, graph.source.size)
 
 
 def compiled_graphs_folder() -> Path:

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Checkpoint, never_stop
-from vidsr.errors import DeviceMemoryError
+from vidsr.backends.onnx_session import one_line
+from vidsr.errors import ArchitectureError, DeviceMemoryError
 from vidsr.job import Precision
 from vidsr.models.base import Network
+from vidsr.models.graph import Graph
 
 if TYPE_CHECKING:
     import openvino
@@ -42,7 +44,7 @@ class OpenVinoBackend:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Graph,
         precision: Precision,
         *,
         checkpoint: Checkpoint = never_stop,
@@ -55,6 +57,7 @@ class OpenVinoBackend:
         import openvino  # noqa: PLC0415 (an optional dependency)
 
         from vidsr.backends.openvino_graph import build_graph  # noqa: PLC0415
+        from vidsr.backends.openvino_onnx import read_graph  # noqa: PLC0415
 
         self.device = torch.device("cpu")
         self.dtype = torch.float32
@@ -63,7 +66,7 @@ class OpenVinoBackend:
         self.input_multiple = network.input_multiple
         self.words = f"OpenVINO {precision} on cpu"
         self._checkpoint = checkpoint
-        self._model = build_graph(network)
+        self._model = read_graph(network) if isinstance(network, Graph) else build_graph(network)
         self._core = openvino.Core()
         self._properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -100,8 +103,8 @@ class OpenVinoBackend:
             self._requests.move_to_end(shape)
             return self._requests[shape]
         model = self._model.clone()
-        model.reshape(list(shape))
         try:
+            model.reshape(list(shape))
             compiled = self._core.compile_model(model, "CPU", self._properties)
             request = compiled.create_infer_request()
         except RuntimeError as error:
@@ -110,7 +113,10 @@ class OpenVinoBackend:
                     f"the CPU has too little memory for {shape[0]} of {shape[3]}x{shape[2]} at once",
                     "close other programs, or pass a smaller --batch",
                 ) from error
-            raise
+            raise ArchitectureError(
+                f"OpenVINO cannot run the model on {shape[3]}x{shape[2]}: {one_line(error)}",
+                "pass another --backend",
+            ) from error
         self._requests[shape] = request
         while len(self._requests) > SHAPES_KEPT:
             self._requests.popitem(last=False)

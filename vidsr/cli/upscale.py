@@ -83,10 +83,10 @@ run_option = option_group("Running")
 @run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
 @run_option(
     "--backend",
-    type=click.Choice(["auto", "torch", "openvino"]),
+    type=click.Choice(["auto", "torch", "openvino", "onnxruntime"]),
     metavar="NAME",
     default="auto",
-    help="torch or openvino; default: the fastest installed.",
+    help="torch, openvino, or onnxruntime for .onnx files; default: the fastest installed.",
 )
 @run_option(
     "--precision",

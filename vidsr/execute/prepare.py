@@ -33,7 +33,7 @@ from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress import Event, Fetching, Started
-from vidsr.weights.store import LoadedNetwork, load_network, load_weights_file
+from vidsr.weights.store import LoadedGraph, LoadedNetwork, load_network, load_weights_file
 
 Show = Callable[[Event], None]
 """Takes an event for people or programs; called in one thread."""
@@ -54,7 +54,7 @@ class Prepared:
     info: SourceInfo
     segment: Segment
     devices: tuple[torch.device, ...]
-    loaded: LoadedNetwork
+    loaded: LoadedNetwork | LoadedGraph
     source: Picture
     target: Picture
     settings: EncoderSettings
@@ -203,7 +203,7 @@ def _filtering(job: Job, info: SourceInfo, segment: Segment) -> tuple[Filtering 
     return (Filtering.of(info, segment, steps) if steps else None), notes
 
 
-def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork:
+def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork | LoadedGraph:
     if preset is not None:
         return load_network(
             preset,

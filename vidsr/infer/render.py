@@ -23,6 +23,7 @@ from vidsr.infer.resize import resize
 from vidsr.infer.tiles import Span, Tile
 from vidsr.media.chroma import Axis, ChromaGrid
 from vidsr.media.color import rgb_to_planes
+from vidsr.models.base import EVERYWHERE
 
 LEAST_BLOCK = 32
 """Side of the blocks that are reused, in input pixels, for networks that see little around. Computed
@@ -79,10 +80,13 @@ class Renderer:
 
     def grid(self) -> Grid:
         """The blocks that can be computed and put into a finished picture one by one."""
-        regions = self._align <= MOST_ALIGN
+        regions = self._align <= MOST_ALIGN and self.backend.halo < EVERYWHERE
         align, margin = (self._align, self._margin) if regions else (1, 0)
-        reach = least_multiple(self.backend.halo + margin, align)
-        block = least_multiple(max(LEAST_BLOCK, BLOCK_PER_REACH * reach), math.lcm(BLOCK_MULTIPLE, align))
+        # What depends on everything is one block as large as the picture, which no surroundings can change.
+        side = max(self._source.height, self._source.width)
+        halo, least = (0, side) if self.backend.halo >= EVERYWHERE else (self.backend.halo, LEAST_BLOCK)
+        reach = least_multiple(halo + margin, align)
+        block = least_multiple(max(least, BLOCK_PER_REACH * reach), math.lcm(BLOCK_MULTIPLE, align))
         multiple = self.backend.input_multiple
         height = least_multiple(self._source.height, multiple)
         width = least_multiple(self._source.width, multiple)

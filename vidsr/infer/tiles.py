@@ -7,6 +7,7 @@ not the picture's own border, where the network pads with zeros in either case.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,19 +108,25 @@ class TiledBackend:
         self._backend = backend
 
     def __call__(self, batch: Tensor) -> Tensor:
-        count, channels, height, width = batch.shape
+        height, width = batch.shape[2:]
         tiles = plan_tiles(height, width, (self.window, self.window), self.halo, self.input_multiple)
         if len(tiles) == 1:
             return self._backend(batch)
-        s = self.scale
-        result = torch.empty((count, channels, height * s, width * s), dtype=self.dtype, device=self.device)
-        for tile in tiles:
-            r, c = tile.rows, tile.columns
-            part = self._backend(batch[:, :, r.start : r.stop, c.start : c.stop])
-            result[:, :, r.keep_start * s : r.keep_stop * s, c.keep_start * s : c.keep_stop * s] = part[
-                :,
-                :,
-                (r.keep_start - r.start) * s : (r.keep_stop - r.start) * s,
-                (c.keep_start - c.start) * s : (c.keep_stop - c.start) * s,
-            ]
-        return result
+        return compute_tiles(self._backend, batch, tiles)
+
+
+def compute_tiles(backend: Backend, batch: Tensor, tiles: Sequence[Tile]) -> Tensor:
+    """The pictures (N, 3, H, W) enlarged, each tile computed by itself; together they keep all of it."""
+    s = backend.scale
+    count, channels, height, width = batch.shape
+    result = torch.empty((count, channels, height * s, width * s), dtype=backend.dtype, device=backend.device)
+    for tile in tiles:
+        r, c = tile.rows, tile.columns
+        part = backend(batch[:, :, r.start : r.stop, c.start : c.stop])
+        result[:, :, r.keep_start * s : r.keep_stop * s, c.keep_start * s : c.keep_stop * s] = part[
+            :,
+            :,
+            (r.keep_start - r.start) * s : (r.keep_stop - r.start) * s,
+            (c.keep_start - c.start) * s : (c.keep_stop - c.start) * s,
+        ]
+    return result

@@ -23,6 +23,7 @@ from vidsr.infer.tiles import TiledBackend, smallest_window
 from vidsr.infer.transfer import Download, Transfer, open_transfer
 from vidsr.job import REUSE_TOLERANCE, ReuseMode
 from vidsr.media.color import planes_to_rgb
+from vidsr.models.base import EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Upscaler:
         self._target = target
         self._transfer: Transfer = open_transfer(backend.device)
         self._renderer = Renderer(
-            backend if tile is None else TiledBackend(backend, tile),
+            backend if tile is None or backend.halo >= EVERYWHERE else TiledBackend(backend, tile),
             source,
             target,
             dither=dither,

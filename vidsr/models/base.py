@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+EVERYWHERE = 1 << 20
+"""The halo of a network whose output depends on the whole picture: more than any picture has pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Convolve:

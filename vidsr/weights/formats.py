@@ -18,12 +18,14 @@ from vidsr.weights.checkpoint import Checkpoint
 from vidsr.weights.detect import detect, fits
 from vidsr.weights.keys import official_names, unwrap
 from vidsr.weights.ncnn_topology import read_ncnn
+from vidsr.weights.onnx_file import ONNX_SUFFIX
 from vidsr.weights.tensor_files import plain_floats, read_pth, read_safetensors
 
 PTH_SUFFIXES = (".pth", ".pt", ".ckpt")
 NCNN_SUFFIXES = (".param", ".bin")
 SUFFIXES = (*PTH_SUFFIXES, ".safetensors", *NCNN_SUFFIXES)
 
+GRAPH_HINT = "run it as it is, with --weights and without --model"
 OTHER_NETWORK_HINT = "leave out --model to run the file as what it is"
 
 # The key under which `models import` notes the architecture in a .safetensors file.
@@ -52,7 +54,9 @@ def read_checkpoint(path: Path, expect: Architecture | None = None) -> Checkpoin
         return _from_tensors(unwrap(tensors, path), path, expect or _noted_architecture(notes, path))
     if suffix in PTH_SUFFIXES:
         return _from_tensors(unwrap(read_pth(path), path), path, expect)
-    raise WeightsFormatError(f"{path} is of no known format", f"known: {', '.join(SUFFIXES)}")
+    if suffix == ONNX_SUFFIX:
+        raise ArchitectureError(f"{path} holds a graph, not tensors of a known network", GRAPH_HINT)
+    raise WeightsFormatError(f"{path} is of no known format", f"known: {', '.join((*SUFFIXES, ONNX_SUFFIX))}")
 
 
 def _from_tensors(found: Mapping[str, Tensor], path: Path, expect: Architecture | None) -> Checkpoint:

@@ -19,12 +19,15 @@ import torch
 from vidsr.errors import ArchitectureError, UsageError
 from vidsr.models.architecture import Architecture
 from vidsr.models.base import Network
+from vidsr.models.graph import Graph
 from vidsr.presets import Preset, WeightsSource
 from vidsr.weights.checkpoint import Checkpoint, content_digest
 from vidsr.weights.download import ProgressCallback
 from vidsr.weights.folders import chosen_weights
 from vidsr.weights.formats import read_checkpoint
 from vidsr.weights.locate import check, fetch, locate
+from vidsr.weights.onnx_file import ONNX_SUFFIX
+from vidsr.weights.onnx_graph import load_graph
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,20 @@ class LoadedNetwork:
     digest: str
     origin: str
     requested_scale: Fraction | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedGraph:
+    """A network of another family, as an ONNX graph.
+
+    digest: sha256 of its file, or over those of all its files. The other fields are as LoadedNetwork's.
+    """
+
+    network: Graph
+    digest: str
+    origin: str
+    requested_scale: None = None
     notes: tuple[str, ...] = ()
 
 
@@ -82,11 +99,16 @@ def load_network(
     )
 
 
-def load_weights_file(path: Path) -> LoadedNetwork:
-    """The network that the file (or ncnn pair: either of the two) holds, found from its tensors alone.
+def load_weights_file(path: Path) -> LoadedNetwork | LoadedGraph:
+    """The network that the file (or ncnn pair: either of the two) holds.
+
+    Found from its tensors alone; of an .onnx file it is the graph, whatever the network's family.
 
     Raises WeightsFormatError for a damaged file, ArchitectureError for an unknown network.
     """
+    if path.suffix.lower() == ONNX_SUFFIX:
+        graph, digest, notes = load_graph(path)
+        return LoadedGraph(graph, digest, str(path), notes=notes)
     return _build(read_checkpoint(path), str(path))
 
 
