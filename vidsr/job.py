@@ -127,10 +127,15 @@ class EncoderRequest:
     options: tuple[tuple[str, str], ...] = ()
 
 
+PipeFormat = Literal["nut", "y4m"]
+"""What is written to standard output: everything with its time stamps, or the bare picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One request, complete: what the command line said and nothing about how it will be run.
 
+    output: "-" is standard output, in `pipe_format`.
     model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
     filters: libavfilter's, for the frames before the network, behind `deinterlace`. post_filters: for
         those on their way from the network to the encoder.
@@ -138,6 +143,7 @@ class Job:
 
     source: Path
     output: Path
+    pipe_format: PipeFormat = "nut"
     model: str | None = None
     weights: Path | None = None
     denoise: float | None = None
@@ -159,6 +165,11 @@ class Job:
     strict: bool = False
     overwrite: bool = False
 
+    @property
+    def is_piped(self) -> bool:
+        """Whether the output is standard output."""
+        return self.output == Path("-")
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; fractions as "numerator/denominator"."""
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
@@ -175,7 +186,7 @@ class Job:
 
 
 _RESOLVED_LATER = frozenset(
-    {"source", "output", "overwrite", "audio", "subtitles", "strict"}
+    {"source", "output", "pipe_format", "overwrite", "audio", "subtitles", "strict"}
     | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -18,11 +20,13 @@ from vidsr.job import (
     Deinterlace,
     EncoderRequest,
     Job,
+    PipeFormat,
     Precision,
     RangeRequest,
     ReuseMode,
     SizeRequest,
 )
+from vidsr.media.standard_streams import STANDARD, claim_stdout, spooled
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -72,6 +76,13 @@ run_option = option_group("Running")
 @video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
 @video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
 @video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
+@video_option(
+    "--pipe-format",
+    type=click.Choice(["nut", "y4m"]),
+    metavar="FORMAT",
+    default="nut",
+    help="What OUTPUT - is: nut (default; all streams, time stamps) or y4m (bare picture).",
+)
 @video_option("--pix-fmt", metavar="NAME", help="Output pixel format; default: like the source.")
 @video_option("-x", "encoder_options", type=KEY_VALUE, multiple=True, help="An option of the encoder itself.")
 @stream_option(
@@ -130,16 +141,26 @@ run_option = option_group("Running")
     help="rich, plain, json or none; default: by terminal.",
 )
 def upscale(**words: Any) -> int:
-    """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container."""
+    """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container.
+
+    INPUT - is standard input, read to its end first. OUTPUT - is standard output.
+    """
     resume = _resume(restart=words.pop("restart"), no_resume=words.pop("no_resume"))
     segment: int | None = words.pop("segment")
     job = _job(**words)
 
     from vidsr.execute.resumable import run_resumable  # noqa: PLC0415 (torch and av load here, not at --help)
     from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
+    from vidsr.progress import Note  # noqa: PLC0415
 
     length = None if segment is None else SegmentLength(segment, segment)
-    with interruptible(), _renderer(words["progress"], sys.stdout) as renderer:
+    if job.is_piped:
+        claim_stdout()  # before anything is printed
+    with interruptible(), _renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
+        if job.source == STANDARD:
+            renderer.show(Note("reading standard input to its end first"))
+            job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
+            resume = "never"  # the temporary file will not be there another time
         receipt = run_resumable(job, show=renderer.show, resume=resume, length=length)
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
@@ -154,6 +175,7 @@ def _job(
     *,
     source: Path,
     output: Path,
+    pipe_format: PipeFormat,
     model: str | None,
     weights: Path | None,
     denoise: float | None,
@@ -193,6 +215,7 @@ def _job(
     return Job(
         source=source,
         output=output,
+        pipe_format=pipe_format,
         model=model,
         weights=weights,
         denoise=denoise,

@@ -21,7 +21,7 @@ from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import EncoderSettings, settings_for
+from vidsr.media.encoders import RAW, EncoderSettings, settings_for
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
@@ -30,6 +30,7 @@ from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress import Event, Fetching, Started
@@ -109,6 +110,8 @@ class Prepared:
             subtitles=job.subtitles,
             strict=job.strict,
             overwrite=job.overwrite,
+            pipe=claim_stdout() if job.is_piped else None,
+            container=_container(job),
         )
 
     def started(self, engine: str, *, frames_before: int = 0) -> Started:
@@ -225,7 +228,8 @@ def _plan_output(
     job: Job, preset: Preset | None, source: Picture, native_scale: Fraction
 ) -> tuple[EncoderSettings, Picture]:
     defaults = preset.encoder if preset else EncoderDefaults()
-    name = job.encoder.name or defaults.name
+    container = _container(job)
+    name = job.encoder.name or (RAW if job.is_piped else defaults.name)
     is_default = name == defaults.name
     settings = settings_for(
         name,
@@ -234,12 +238,18 @@ def _plan_output(
         pixel_format=job.encoder.pixel_format,
         options=dict(job.encoder.options),
         source=source.format,
-        container=OutputFormat.of_path(job.output).muxer,
+        container=container.muxer,
     )
     settings = replace(settings, post_filters=job.post_filters)
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
     return settings, Picture(width, height, pixel_format, _target_color(source, pixel_format, height))
+
+
+def _container(job: Job) -> OutputFormat:
+    if not job.is_piped:
+        return OutputFormat.of_path(job.output)
+    return OutputFormat.named({"nut": "nut", "y4m": "yuv4mpegpipe"}[job.pipe_format])
 
 
 def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Color:

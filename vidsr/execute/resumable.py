@@ -55,7 +55,7 @@ def run_resumable(
     """Do everything the job asks for, beginning with what an earlier run has finished of it.
 
     show: called in this thread with every event. length: of the segments; None = by the kind of device. A
-    job shorter than one segment is run in one go.
+    job shorter than one segment is run in one go, and so is one that writes to standard output.
 
     Raises a VidsrError for whatever cannot be done; what is finished by then is kept in the folder beside
     the output. JobChangedError if what is there was made from something else, JobRunningError if another
@@ -64,6 +64,9 @@ def run_resumable(
     stop = stop or StopSignal()
     prepared = prepare(job, show)
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
+    if job.is_piped:
+        engine = open_engine(prepared, prepared.devices[0], stop)
+        return run_straight(prepared, engine, show=show, stop=stop)
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
     with Workspace.open(job.output) as workspace:
         if resume == "restart":

@@ -64,7 +64,8 @@ class OutputFormat:
         FFmpeg's muxer takes.
     text_subtitles_as: what other text subtitles are converted to, None = they cannot be held.
     audio_as: the encoder for other sound. attachments: whether it holds files (fonts).
-    holds_negative: whether sound may begin before 0. options: of the muxer.
+    holds_negative: whether sound may begin before 0. has_times: whether frames have time stamps; if not,
+        they follow each other at a fixed rate. options: of the muxer.
     """
 
     muxer: str
@@ -76,6 +77,7 @@ class OutputFormat:
     audio_as: str = "aac"
     attachments: bool = False
     holds_negative: bool = True
+    has_times: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -173,6 +175,18 @@ _FORMATS = (
         text_subtitles_as=None,
         audio_as="flac",
         holds_negative=False,
+    ),
+    OutputFormat(
+        muxer="yuv4mpegpipe",
+        label="Y4M",
+        video=frozenset({"rawvideo"}),
+        audio=frozenset(),
+        subtitles=frozenset(),
+        text_subtitles_as=None,
+        audio_as="",
+        holds_negative=False,
+        has_times=False,
+        options={"strict": "experimental"},  # for more than 8 bits a sample
     ),
 )
 _SUFFIXES = {"mkv": "matroska", "mp4": "mp4", "m4v": "mp4", "mov": "mov", "webm": "webm", "nut": "nut"}

@@ -17,6 +17,7 @@ import av
 import av.error
 from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
+from av.video.format import names as video_format_names  # type: ignore[attr-defined]  # missing in the stubs
 
 from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
 from vidsr.frames import PixelFormat
@@ -41,6 +42,9 @@ _STORES_RGB = frozenset({"libx264rgb", "ffv1"})
 
 _RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
 """Options with which a user takes the choice of quality into their own hands."""
+
+RAW = "rawvideo"
+"""The encoder that codes nothing: samples as they are, for pipes."""
 
 PROBED_SIZE = (640, 480)
 """Trial openings use it; below 160 lines some hardware encoders refuse."""
@@ -308,13 +312,16 @@ def _planar_formats(name: str) -> Mapping[str, str]:
     formats: dict[str, str] = {}
     repacked: dict[str, str] = {}
     repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
-    for video_format in av.Codec(name, "w").video_formats or ():
+    known = [video_format.name for video_format in av.Codec(name, "w").video_formats or ()]
+    if name == RAW:  # takes whatever there is, and does not list it
+        known = sorted(f for f in video_format_names if not f.endswith("be"))
+    for known_name in known:
         try:
-            planar = PixelFormat.parse(video_format.name).name
+            planar = PixelFormat.parse(known_name).name
             formats.setdefault(planar, planar)
         except FrameFormatError:
-            if video_format.name in repackable:
-                repacked.setdefault(repackable[video_format.name], video_format.name)
+            if known_name in repackable:
+                repacked.setdefault(repackable[known_name], known_name)
     return {**repacked, **formats}
 
 

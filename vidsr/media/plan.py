@@ -90,6 +90,8 @@ def _audio(stream: StreamInfo, output: OutputFormat) -> StreamPlan:
         return _drop(stream, UNREADABLE)
     if output.holds_audio(stream.codec):
         return StreamPlan(stream, Fate.COPY)
+    if not output.audio_as:
+        return _drop(stream, _cannot(output))
     if stream.codec is None:
         return _drop(stream, f"{_cannot(output)}, and FFmpeg has no decoder for it")
     label = {"aac": "AAC", "libopus": "Opus", "flac": "FLAC"}[output.audio_as]

@@ -84,19 +84,25 @@ class Writer:
         subtitles: str = "all",
         strict: bool = False,
         overwrite: bool = False,
+        pipe: int | None = None,
+        container: OutputFormat | None = None,
     ) -> None:
         """width, height: of the frames to come, in samples. color: what their samples mean, all specified.
 
         audio, subtitles: "all", "none", "first" or a language. strict: refuse what would have to be left out.
+
+        pipe: a file descriptor to write into instead of a file, as it goes; `output` is its name for people.
+        container: None = by the output's suffix.
 
         Raises UsageError (unknown suffix), OutputExistsError, OutputError (folder, permission, same file),
         EncoderError, StreamRefusedError.
         """
         self._output, self._source, self._settings = output, source, settings
         self._width, self._height = width, height
-        self._format = OutputFormat.of_path(output)
-        self._overwrite = overwrite
-        check_target(output, source.path, overwrite=overwrite)
+        self._format = container or OutputFormat.of_path(output)
+        self._overwrite, self._pipe = overwrite, pipe
+        if pipe is None:
+            check_target(output, source.path, overwrite=overwrite)
         check_size(settings, *encoded_size(settings, source, width, height, color))
         self._timeline = Timeline.of(source, segment, holds_negative=self._format.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
@@ -104,7 +110,7 @@ class Writer:
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
         self._notes = _losses(source, self._format)
-        self._count = 0
+        self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = False
         self._first_pts: int | None = None
         self._last_pts: int | None = None
@@ -113,11 +119,14 @@ class Writer:
         self._container: OutputContainer | None = None
         try:
             with self._muxing("start the output"):
+                options = dict(self._format.options)
+                if pipe is not None:
+                    options["flush_packets"] = "1"  # whoever watches need not wait for a full buffer
                 self._container = av.open(
-                    f"file:{self._temporary}",
+                    f"file:{self._temporary}" if pipe is None else f"pipe:{pipe}",
                     mode="w",
                     format=self._format.muxer,
-                    container_options=dict(self._format.options),
+                    container_options=options,
                 )
                 self._passthrough.add_streams(self._container, before_video=True)
                 self._stream = self._add_video(self._container, color)
@@ -167,7 +176,7 @@ class Writer:
         )
         if self._encoder.note:
             self._notes.append(self._encoder.note)
-        stream.time_base = source.time_base
+        stream.time_base = source.time_base if self._format.has_times else 1 / rate
         if context.codec.canonical_name == "hevc" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # FFmpeg's own choice, hev1, does not play on Apple's devices
         if source.display_matrix is not None:
@@ -221,6 +230,12 @@ class Writer:
     def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             packet.stream = self._stream
+            if not self._format.has_times:
+                assert self._stream.time_base is not None
+                packet.time_base = self._stream.time_base
+                packet.pts = packet.dts = self._muxed_frames
+                packet.duration = 1
+            self._muxed_frames += 1
             self._mux([packet])
 
     def _mux_beside(self, time: Fraction | None) -> None:
@@ -238,6 +253,7 @@ class Writer:
         assert self._container is not None
         for packet in packets:
             with self._muxing("write"):
+                self._muxed_bytes += packet.size
                 self._container.mux_one(packet)
 
     def finish(self) -> None:
@@ -257,7 +273,10 @@ class Writer:
             with self._muxing("finish the output"):
                 self._container.close()
             self._passthrough.close()
-            self._publish()
+            if self._pipe is None:
+                self._publish()
+            else:
+                self._set_written(self._muxed_bytes)
         except BaseException:
             self.abort()
             raise
@@ -275,6 +294,9 @@ class Writer:
             raise _exists(self._output) from error
         except OSError as error:
             raise _output_error(error, self._output, "finish the output") from error
+        self._set_written(size)
+
+    def _set_written(self, size: int) -> None:
         self.written = Written(
             self._output, self._count, self._first_pts, self._last_pts, size, self._timeline.origin
         )
@@ -309,6 +331,9 @@ def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
     notes = [f"{extra} inside the video are left out" for extra in source.embedded_extras]
     if has_alpha(source.pixel_format):
         notes.append(f"transparency ({source.pixel_format}) is left out")
+    if not output.has_times:
+        rate = float(source.average_rate or 25)
+        notes.append(f"{output.label} has no time stamps: frames follow each other at {rate:.3f} a second")
     if lost := lost_tags(source, output):
         notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")
     return notes
@@ -378,6 +403,8 @@ def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: st
         return NoSpaceError(
             f"no space left on the disk of {output}", "free some space or choose another disk"
         )
+    if error.errno == errno.EPIPE:
+        return OutputError("the program that read the output has ended", "look at what it says")
     if error.errno == errno.EFBIG:
         return OutputError(f"{output.name}: the disk cannot hold a file of this size", "FAT32 ends at 4 GiB")
     words = error.strerror or type(error).__name__
