@@ -40,6 +40,7 @@ def test_the_producer_waits_while_the_queue_is_full() -> None:
     time.sleep(0.1)
     assert produced == [0, 1, 2]
     assert len(channel) == 3
+    assert channel.put_wait_seconds > 0.03  # the wait it is in counts
     assert list(channel) == [0, 1, 2, 3, 4]
     thread.join()
     assert channel.put_wait_seconds > 0.05

@@ -227,3 +227,12 @@ def test_the_slowest_stage_is_named_as_the_bottleneck(slow: str) -> None:
     assert result.bottleneck == slow
     busy = {stage.name: stage.busy for stage in result.stages}
     assert busy[slow] > 0.8
+
+
+def test_a_stage_that_is_done_counts_as_waiting() -> None:
+    """A short clip is decoded long before the rest is done: decoding did not hold anything up."""
+    run = make_run(Source(2), Upscaler(batch_size=1), Sink(seconds_per_frame=0.1))
+    run.start()
+    result = run.join(ignore)
+    assert result.bottleneck == "encode"
+    assert {stage.name: stage.busy for stage in result.stages}["decode"] < 0.5

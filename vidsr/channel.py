@@ -59,6 +59,26 @@ class StopSignal:
         wake()
 
 
+class _Wait:
+    """The seconds one side spent waiting; read by other threads while it waits."""
+
+    def __init__(self) -> None:
+        self._past = 0.0
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        self._since = time.perf_counter()
+
+    def end(self) -> None:
+        since, self._since = self._since, None
+        if since is not None:
+            self._past += time.perf_counter() - since
+
+    def total(self) -> float:
+        since = self._since  # read once: the waiting thread may end its wait meanwhile
+        return self._past + (0.0 if since is None else time.perf_counter() - since)
+
+
 class Channel(Generic[T]):
     """At most `capacity` items in order, from one producing thread to one consuming thread."""
 
@@ -66,8 +86,8 @@ class Channel(Generic[T]):
         if capacity < 1:
             raise ValueError(f"a channel needs room for at least one item, not {capacity}")
         self.capacity = capacity
-        self.put_wait_seconds = 0.0
-        self.get_wait_seconds = 0.0
+        self._put_wait = _Wait()
+        self._get_wait = _Wait()
         self._items: deque[T] = deque()
         self._finished = False
         self._changed = threading.Condition()
@@ -77,10 +97,20 @@ class Channel(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def put_wait_seconds(self) -> float:
+        """How long the producer waited for room, the wait it is in included."""
+        return self._put_wait.total()
+
+    @property
+    def get_wait_seconds(self) -> float:
+        """How long the consumer waited for items, the wait it is in included."""
+        return self._get_wait.total()
+
     def put(self, item: T) -> None:
         """Append, waiting for room. Raises Stopped when the run ends."""
         with self._changed:
-            self.put_wait_seconds += self._wait_until(lambda: len(self._items) < self.capacity)
+            self._wait_until(lambda: len(self._items) < self.capacity, self._put_wait)
             self._items.append(item)
             self._changed.notify_all()
 
@@ -102,23 +132,25 @@ class Channel(Generic[T]):
         """Items until the producer finishes. Raises Stopped when the run ends."""
         while True:
             with self._changed:
-                self.get_wait_seconds += self._wait_until(lambda: bool(self._items) or self._finished)
+                self._wait_until(lambda: bool(self._items) or self._finished, self._get_wait)
                 if not self._items:
                     return
                 item = self._items.popleft()
                 self._changed.notify_all()
             yield item
 
-    def _wait_until(self, ready: Callable[[], bool]) -> float:
-        """Seconds waited, with the lock held on return."""
+    def _wait_until(self, ready: Callable[[], bool], wait: _Wait) -> None:
+        """Returns with the lock held; the time goes to `wait`."""
         self._stop.check()
         if ready():
-            return 0.0
-        begun = time.perf_counter()
-        while not ready():
-            self._changed.wait()
-            self._stop.check()
-        return time.perf_counter() - begun
+            return
+        wait.begin()
+        try:
+            while not ready():
+                self._changed.wait()
+                self._stop.check()
+        finally:
+            wait.end()
 
     def _wake(self) -> None:
         with self._changed:

@@ -124,6 +124,7 @@ class Run:
         self._upscaled: Channel[Frame] = Channel(upscaled_frames, stop)
         self._counts = {"decode": 0, "upscale": 0, "encode": 0}
         self._last_written: Frame | None = None
+        self._ended: dict[str, float] = {}
         self._begun = time.perf_counter()
         stages = (("decode", self._decode), ("upscale", self._upscale), ("encode", self._encode))
         self._threads = [
@@ -161,7 +162,9 @@ class Run:
         return self._upscaled.drain()
 
     def snapshot(self) -> Snapshot:
-        elapsed = max(time.perf_counter() - self._begun, 1e-9)
+        now = time.perf_counter()
+        elapsed = max(now - self._begun, 1e-9)
+        idle = [now - self._ended.get(stage, now) for stage in self._counts]
         waited = (
             self._decoded.put_wait_seconds,
             self._decoded.get_wait_seconds + self._upscaled.put_wait_seconds,
@@ -177,7 +180,7 @@ class Run:
             upscaled_queue=(len(self._upscaled), self._upscaled.capacity),
             stages=tuple(
                 StageShare(name, min(max(1 - seconds / elapsed, 0.0), 1.0))
-                for name, seconds in zip(self._counts, waited, strict=True)
+                for name, seconds in zip(self._counts, map(sum, zip(waited, idle, strict=True)), strict=True)
             ),
         )
 
@@ -218,6 +221,8 @@ class Run:
         except BaseException as error:  # noqa: BLE001 (handed to the joining thread, which raises it)
             error.add_note(f"in the {stage} stage, after {self._counts[stage]} frames")
             self._stop.set(error)
+        finally:
+            self._ended[stage] = time.perf_counter()
 
 
 def _batches(frames: Iterator[Frame], upscaler: FrameUpscaler) -> Iterator[list[Frame]]:
