@@ -18,6 +18,7 @@ from vidsr.job import Segment
 from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage
 from vidsr.media.demux import main_video_stream, open_source, read_packets
+from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.contents import Contents
@@ -66,10 +67,16 @@ def match_frames(
     if not comparison.surplus and not comparison.late and are_known(lost, damage):
         return comparison.judged(known=len(lost))
     decoded = [pts for pts in decodable_times(source.info) if pts in segment]
-    if decoded == packets:
-        return comparison.judged()
+    # Behind damage it depends on the number of threads and on which streams are read what comes out: a
+    # frame that is anywhere in the source may be there, and one that a decoder surely gives must be.
+    alone = presentation_times(source.info.path)
+    anywhere = sorted({*packets, *decoded, *(pts for pts in alone if pts in segment)})
+    comparison = _Comparison.of(anywhere, output.frame_times, clocks)
+    lost = [anywhere[i] for i in comparison.missing]
+    if not comparison.surplus and not comparison.late and set(decoded).isdisjoint(lost):
+        return comparison.judged(known=len(lost), has_decoded=True)
     comparison = _Comparison.of(decoded, output.frame_times, clocks)
-    return comparison.judged(undecodable=len(packets) - len(decoded))
+    return comparison.judged(undecodable=max(len(packets) - len(decoded), 0), has_decoded=decoded != packets)
 
 
 def are_known(lost: Sequence[int], damage: Sequence[Damage]) -> bool:
@@ -175,15 +182,13 @@ class _Comparison:
                 return []
         return late
 
-    def judged(self, *, known: int = 0, undecodable: int | None = None) -> FrameMatch:
-        """known: how many of the missing are excused. undecodable: how many are not even expected,
-        as far as this was tried.
-        """
+    def judged(self, *, known: int = 0, undecodable: int = 0, has_decoded: bool = False) -> FrameMatch:
+        """known: how many of the missing are excused. undecodable: how many are not even expected."""
         late = self.late
         moved = set() if self._is_shift(late) else {k for _, k in late}
         pairs = [(self.source_pts[i], self.output_pts[k]) for i, k in self.pairs if k not in moved]
-        checks = self._frames(known + (undecodable or 0), known), self._times(late)
-        return FrameMatch(pairs, self.source_pts, undecodable is not None, checks)
+        checks = self._frames(known + undecodable, known), self._times(late)
+        return FrameMatch(pairs, self.source_pts, has_decoded, checks)
 
     def _is_shift(self, late: list[tuple[int, int]]) -> bool:
         """Whether all frames are off by the same time."""
