@@ -127,7 +127,8 @@ class Stopping:
 class Finished:
     """The run ended well (apart from `damage`, lines about what of the source could not be decoded).
 
-    frames_before: how many of the frames an earlier run had finished.
+    frames_before: how many of the frames an earlier run had finished. verified: the output was compared with
+    the source and nothing is lost; None if it was not compared.
     """
 
     output: str
@@ -140,6 +141,7 @@ class Finished:
     damage: tuple[str, ...] = ()
     frames_before: int = 0
     reused: Reused | None = None
+    verified: bool | None = None
 
 
 Event = Fetching | Started | Note | Working | Joining | Stopping | Finished
@@ -433,7 +435,8 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
     before = f" ({event.frames_before} of them finished before)" if event.frames_before else ""
     line = (
         f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}{before}, "
-        f"{size_words(event.size_bytes)}, in {duration_words(event.elapsed_seconds)}"
+        f"{size_words(event.size_bytes)}, {'verified, ' if event.verified else ''}"
+        f"in {duration_words(event.elapsed_seconds)}"
     )
     if not computed:
         return [*(f"Damaged: {text}" for text in event.damage), line]

@@ -133,6 +133,7 @@ run_option = option_group("Running")
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
+@run_option("--no-verify", is_flag=True, help="Do not compare OUTPUT with INPUT at the end.")
 @run_option(
     "--progress",
     type=click.Choice(["auto", "rich", "plain", "json", "none"]),
@@ -205,6 +206,7 @@ def _job(
     reuse: ReuseMode,
     reuse_tolerance: float,
     overwrite: bool,
+    no_verify: bool,
     progress: ProgressStyle,
 ) -> Job:
     if scale is not None and (width is not None or height is not None):
@@ -236,6 +238,7 @@ def _job(
         subtitles=subs,
         strict=strict,
         overwrite=overwrite,
+        verify=not no_verify,
     )
 
 

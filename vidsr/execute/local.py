@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
 from vidsr.execute.prepare import Engine, Prepared, Show, open_engine, prepare
+from vidsr.execute.proof import prove
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.job import Job, Receipt, Segment
@@ -50,6 +51,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
 
     assert writer.written is not None
+    damage = source.damage_in(prepared.frames_segment)
     receipt = Receipt(
         output=job.output,
         frames_read=end.frames_decoded,
@@ -58,9 +60,10 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         last_pts=writer.written.last_pts,
         size_bytes=writer.written.size_bytes,
         elapsed_seconds=time.perf_counter() - begun,
-        damage=tuple(str(damage) for damage in source.damage_in(prepared.frames_segment)),
+        damage=tuple(str(entry) for entry in damage),
     )
-    show(finished(receipt, end.bottleneck, engine))
+    verified = prove(prepared, damage=(*damage, *writer.damage), notes=writer.notes)
+    show(finished(receipt, end.bottleneck, engine, verified=verified))
     return receipt
 
 
@@ -135,11 +138,18 @@ def working(snapshot: Snapshot, engine: Engine, *, frames_before: int = 0) -> Wo
     )
 
 
-def finished(receipt: Receipt, bottleneck: str, engine: Engine, *, frames_before: int = 0) -> Finished:
+def finished(
+    receipt: Receipt,
+    bottleneck: str,
+    engine: Engine | None,
+    *,
+    frames_before: int = 0,
+    verified: bool | None = None,
+) -> Finished:
     advice = None
     if bottleneck == "encode":
         advice = "a faster --encoder-preset would help"
-    elif bottleneck == "upscale" and engine.device.type == "cpu":
+    elif bottleneck == "upscale" and engine is not None and engine.device.type == "cpu":
         advice = "a GPU would help"
     return Finished(
         output=str(receipt.output),
@@ -152,11 +162,12 @@ def finished(receipt: Receipt, bottleneck: str, engine: Engine, *, frames_before
         damage=receipt.damage,
         frames_before=frames_before,
         reused=_reused(engine),
+        verified=verified,
     )
 
 
-def _reused(engine: Engine) -> Reused | None:
-    counts = engine.upscaler.reuse_counts
+def _reused(engine: Engine | None) -> Reused | None:
+    counts = None if engine is None else engine.upscaler.reuse_counts
     if counts is None:
         return None
     return Reused(counts.share_reused, counts.frames_reused, counts.work_saved)

@@ -1,0 +1,68 @@
+"""A job compares its output with its source before it says that it is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import ffmpeg, frame_lines
+from vidsr.cli.main import run
+from vidsr.media.writer import Writer
+
+# three frames of a small picture: a second of work
+SMALL = ["--frames", "0:3", "--scale", "1", "--backend", "torch", "--precision", "fp32"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample at 80x44, with sound, subtitles and chapters."""
+    path = tmp_path_factory.mktemp("proof") / "small.mkv"
+    ffmpeg(
+        "-v", "error", "-i", SAMPLE, "-map", "0", "-vf", "scale=80:44", "-c:a", "copy", "-c:s", "copy", path
+    )
+    return path
+
+
+def last_event(text: str) -> dict[str, object]:
+    event: dict[str, object] = json.loads(text.splitlines()[-1])
+    return event
+
+
+def test_a_finished_job_says_that_it_is_verified(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.mkv"
+    assert run([str(small), str(output), *SMALL, "--progress", "json"]) == 0
+    assert last_event(capfd.readouterr().out)["verified"] is True
+    assert run([str(small), str(output), *SMALL, "-y", "--progress", "plain"]) == 0
+    assert ", verified, in " in capfd.readouterr().err
+
+
+def test_verification_can_be_left_out(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([str(small), str(tmp_path / "out.mkv"), *SMALL, "--no-verify", "--progress", "json"]) == 0
+    assert last_event(capfd.readouterr().out)["verified"] is None
+
+
+def test_an_output_with_losses_never_keeps_the_name_of_a_good_one(
+    small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that loses the sound: the job fails in one line, and the file is kept under another name."""
+    output = tmp_path / "out.mkv"
+
+    def finish_without_sound(writer: Writer) -> None:
+        whole(writer)
+        silent = tmp_path / "silent.mkv"
+        ffmpeg("-v", "error", "-i", output, "-map", "0", "-map", "-0:a", "-c", "copy", "-copyts", silent)
+        silent.replace(output)
+
+    whole = Writer.finish
+    monkeypatch.setattr(Writer, "finish", finish_without_sound)
+    assert run([str(small), str(output), *SMALL, "--progress", "none"]) == 1
+    errors = capfd.readouterr().err
+    assert "Error: out.mkv is not whole: streams: audio" in errors
+    assert "kept as out.unverified.mkv" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["out.unverified.mkv"]
+    assert len(frame_lines(tmp_path / "out.unverified.mkv")) == 3
