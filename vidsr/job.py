@@ -127,6 +127,24 @@ class EncoderRequest:
     options: tuple[tuple[str, str], ...] = ()
 
 
+BadFrames = Literal["keep", "error", "repeat", "skip"]
+"""What becomes of frames that cannot be decoded well. "keep": what was decoded with errors is shown as
+players show it, what cannot be decoded is left out. "error": the job ends there. "repeat": the last good
+frame stands in for both, each time at their own time. "skip": both are left out."""
+
+SizeChange = Literal["error", "rescale"]
+"""When the picture's size changes on the way: the job ends there, or later frames are fitted into the first
+size."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRules:
+    """What is done where a source is not as it should be. All of it is put on record."""
+
+    on_bad_frame: BadFrames = "keep"
+    on_size_change: SizeChange = "error"
+
+
 PipeFormat = Literal["nut", "y4m"]
 """What is written to standard output: everything with its time stamps, or the bare picture."""
 
@@ -147,6 +165,7 @@ class Job:
     model: str | None = None
     weights: Path | None = None
     denoise: float | None = None
+    rules: ReadingRules = field(default_factory=ReadingRules)
     deinterlace: Deinterlace = "off"
     filters: str = ""
     post_filters: str = ""
@@ -164,7 +183,6 @@ class Job:
     subtitles: str = "all"
     strict: bool = False
     overwrite: bool = False
-    verify: bool = True
 
     @property
     def is_piped(self) -> bool:
@@ -187,7 +205,7 @@ class Job:
 
 
 _RESOLVED_LATER = frozenset(
-    {"source", "output", "pipe_format", "overwrite", "verify", "audio", "subtitles", "strict"}
+    {"source", "output", "pipe_format", "overwrite", "audio", "subtitles", "strict"}
     | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
 )
 

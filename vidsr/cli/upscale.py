@@ -17,13 +17,16 @@ from vidsr.errors import UsageError
 from vidsr.job import (
     REUSE_TOLERANCE,
     BackendName,
+    BadFrames,
     Deinterlace,
     EncoderRequest,
     Job,
     PipeFormat,
     Precision,
     RangeRequest,
+    ReadingRules,
     ReuseMode,
+    SizeChange,
     SizeRequest,
 )
 from vidsr.media.standard_streams import STANDARD, claim_stdout, spooled
@@ -133,7 +136,20 @@ run_option = option_group("Running")
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
-@run_option("--no-verify", is_flag=True, help="Do not compare OUTPUT with INPUT at the end.")
+@run_option(
+    "--on-bad-frame",
+    type=click.Choice(["keep", "error", "repeat", "skip"]),
+    metavar="WHAT",
+    default="keep",
+    help="keep (default: show what can be decoded), error, repeat the last good one, skip.",
+)
+@run_option(
+    "--on-size-change",
+    type=click.Choice(["error", "rescale"]),
+    metavar="WHAT",
+    default="error",
+    help="error (default), or rescale later frames to the first size.",
+)
 @run_option(
     "--progress",
     type=click.Choice(["auto", "rich", "plain", "json", "none"]),
@@ -206,7 +222,8 @@ def _job(
     reuse: ReuseMode,
     reuse_tolerance: float,
     overwrite: bool,
-    no_verify: bool,
+    on_bad_frame: BadFrames,
+    on_size_change: SizeChange,
     progress: ProgressStyle,
 ) -> Job:
     if scale is not None and (width is not None or height is not None):
@@ -222,6 +239,7 @@ def _job(
         weights=weights,
         denoise=denoise,
         size=SizeRequest(scale, width, height),
+        rules=ReadingRules(on_bad_frame, on_size_change),
         deinterlace=deinterlace,
         filters=vf,
         post_filters=post_vf,
@@ -238,7 +256,6 @@ def _job(
         subtitles=subs,
         strict=strict,
         overwrite=overwrite,
-        verify=not no_verify,
     )
 
 

@@ -89,10 +89,20 @@ class Prepared:
         """The frames of some stretches; see SegmentReader."""
         if self.filtering is None:
             return SegmentReader(
-                self.info, stretches, length=length, stop=stop, from_beginning=from_beginning
+                self.info,
+                stretches,
+                length=length,
+                stop=stop,
+                from_beginning=from_beginning,
+                rules=self.job.rules,
             )
         return FilteredReader(
-            self.filtering, stretches, length=length, stop=stop, from_beginning=from_beginning
+            self.filtering,
+            stretches,
+            length=length,
+            stop=stop,
+            from_beginning=from_beginning,
+            rules=self.job.rules,
         )
 
     def open_writer(self) -> Writer:

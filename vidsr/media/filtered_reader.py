@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from vidsr.channel import StopSignal
 from vidsr.errors import FrameFormatError
 from vidsr.frames import Frame
-from vidsr.job import Segment
+from vidsr.job import ReadingRules, Segment
 from vidsr.media.color import assume
 from vidsr.media.damage import Damage
 from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, outcome
@@ -121,12 +121,13 @@ class FilteredReader:
         length: SegmentLength | None,
         stop: StopSignal,
         from_beginning: bool = False,
+        rules: ReadingRules | None = None,
     ) -> None:
         """stretches: in the filtered frames' time base, asked for the next one when the last one has been
-        read. length, from_beginning: as for SegmentReader.
+        read. length, from_beginning, rules: as for SegmentReader.
         """
         self._filtering, self._stretches, self._length = filtering, stretches, length
-        self._stop, self._from_beginning = stop, from_beginning
+        self._stop, self._from_beginning, self._rules = stop, from_beginning, rules
         self._readers: list[Reader] = []
         self._visited: list[tuple[Segment, int]] = []
         self._finished = 0
@@ -149,7 +150,12 @@ class FilteredReader:
             flow.close()
 
     def _flow(self) -> _Flow:
-        reader = Reader(self._filtering.source, self._filtering.segment, from_beginning=self._from_beginning)
+        reader = Reader(
+            self._filtering.source,
+            self._filtering.segment,
+            from_beginning=self._from_beginning,
+            rules=self._rules,
+        )
         self._stop.subscribe(reader.stop)
         self._readers.append(reader)
         return _Flow(self._filtering, reader)

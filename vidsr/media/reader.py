@@ -19,11 +19,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from vidsr.errors import FrameFormatError, FrameSizeError
+from vidsr.errors import DamagedSourceError, FrameFormatError, FrameSizeError
 from vidsr.frames import Frame, PixelFormat
-from vidsr.job import Segment
+from vidsr.job import ReadingRules, Segment
 from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.demux import main_video_stream, open_source, read_packets, reason
@@ -53,8 +54,11 @@ class Reader:
         threads: int = 0,
         first_index: int = 0,
         from_beginning: bool = False,
+        rules: ReadingRules | None = None,
     ) -> None:
         """threads: of the decoder; 0 = as many as there are cores. first_index: of the first frame given out.
+
+        rules: None = the defaults.
 
         from_beginning: decode all that comes before the segment as well, for sources whose clock steps
         back: only who has seen the step knows what later time stamps mean.
@@ -64,6 +68,10 @@ class Reader:
         self._source = source
         self._segment = segment or Segment()
         self._threads, self._from_beginning = threads, from_beginning
+        self._rules = rules or ReadingRules()
+        self._fitter = VideoReformatter()
+        self._lost: list[int] = []
+        self._good: VideoFrame | None = None
         self._stop = threading.Event()
         self._planes = PlaneReader()
         self._ledger = Ledger(source.codec, source.format_name, source.time_base)
@@ -72,6 +80,7 @@ class Reader:
         self._reasons: list[str] = []
         self._layout: PixelFormat | None = None
         self._packets_read = 0
+        self._ended_before_end = False
         self.damage: list[Damage] = []
         self._container, self._stream = self._open()
 
@@ -112,29 +121,68 @@ class Reader:
     def pictures(self) -> Iterator[tuple[VideoFrame, int]]:
         """What `frames` gives, as the decoder gave it, with its time stamp; instead of `frames`.
 
-        Raises FrameSizeError when the picture's size changes on the way.
+        Raises FrameSizeError when the picture's size changes on the way, DamagedSourceError for bad frames,
+        each if the rules say so.
         """
+        for picture, pts in self._mended():
+            yield picture, pts
+            self._index += 1
+        if not self._stop.is_set() and not self._ended_before_end:
+            self._check_end()
+
+    def _mended(self) -> Iterator[tuple[VideoFrame, int]]:
         end = self._segment.end_pts
         for decoded in self._decoded():
             pts = self._clock.stamp(decoded)
+            yield from self._repeated(pts)
             if end is not None and pts >= end:
+                self._ended_before_end = True
                 return
             if pts in self._segment:
                 self._note_oddities(decoded, pts)
-                self._check_size(decoded, pts)
-                yield decoded, pts
-                self._index += 1
-        if not self._stop.is_set():
-            self._check_end()
+                shown = self._choose(decoded)
+                if shown is not None:
+                    yield self._fitted(shown, pts), pts
+        yield from self._repeated(None)
 
-    def _check_size(self, decoded: VideoFrame, pts: int) -> None:
+    def _repeated(self, before: int | None) -> Iterator[tuple[VideoFrame, int]]:
+        """The last good picture at the times of pictures that did not come out."""
+        lost, self._lost = sorted(self._lost), []
+        for pts in lost:
+            if self._good is not None and (before is None or pts < before):
+                yield self._fitted(self._good, pts), pts
+
+    def _choose(self, decoded: VideoFrame) -> VideoFrame | None:
+        """What is shown for a picture: itself, or another one if it was decoded with errors."""
+        if not decoded.is_corrupt:
+            self._good = decoded if self._rules.on_bad_frame == "repeat" else None
+            return decoded
+        if self._rules.on_bad_frame == "skip":
+            return None
+        return self._good or decoded
+
+    def _fitted(self, decoded: VideoFrame, pts: int) -> VideoFrame:
         source = self._source
-        if (decoded.width, decoded.height) != (source.width, source.height):
+        if (decoded.width, decoded.height) == (source.width, source.height):
+            return decoded
+        if self._rules.on_size_change == "error":
             raise FrameSizeError(
                 f"frame {self._index} ({float(pts * source.time_base):.3f} s) is "
                 f"{decoded.width}x{decoded.height}; the stream began at {source.width}x{source.height}",
                 "pass --on-size-change rescale to fit later frames into the first size",
             )
+        fitted = self._fitter.reformat(
+            decoded,
+            source.width,
+            source.height,
+            interpolation=Interpolation.BICUBIC,
+            src_color_range=decoded.color_range,  # the same on both sides: sizes change, not colours
+            dst_color_range=decoded.color_range,
+        )
+        fitted.colorspace, fitted.color_range = decoded.colorspace, decoded.color_range
+        fitted.color_primaries, fitted.color_trc = decoded.color_primaries, decoded.color_trc
+        fitted.pts, fitted.duration = decoded.pts, decoded.duration
+        return fitted
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = read_packets(self._container, [self._stream], self._unreadable)
@@ -253,6 +301,8 @@ class Reader:
         for pts in lost:
             if pts not in self._segment:
                 continue
+            if self._rules.on_bad_frame == "repeat":
+                self._lost.append(pts + self._clock.offset)
             if reasons:
                 self._note("undecodable", pts, reasons[0])
             elif self._clock.last is None:
@@ -271,10 +321,20 @@ class Reader:
         self._note("unreadable", self._clock.last, words)
 
     def _note(self, kind: Kind, pts: int | None, detail: str, packets: int = 1) -> None:
-        """Put on record; a run of the same trouble becomes one entry."""
+        """Put on record; a run of the same trouble becomes one entry.
+
+        Raises DamagedSourceError if the rules say that trouble ends the job.
+        """
         last = self.damage[-1] if self.damage else None
         if last is not None and (last.kind, last.detail) == (kind, detail):
             self.damage[-1] = replace(last, packets=last.packets + packets)
             return
         time: Fraction | None = None if pts is None else pts * self._source.time_base
-        self.damage.append(Damage(kind, self._source.video_index, pts, time, packets, detail))
+        damage = Damage(kind, self._source.video_index, pts, time, packets, detail)
+        self.damage.append(damage)
+        concerns_frames = kind != "backward" and (pts is None or pts in self._segment)
+        if self._rules.on_bad_frame == "error" and concerns_frames:
+            raise DamagedSourceError(
+                f"{self._source.path.name}: {damage}",
+                "leave out --on-bad-frame error to finish with what can be decoded",
+            )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from vidsr.channel import StopSignal
 from vidsr.frames import Frame
-from vidsr.job import Segment
+from vidsr.job import ReadingRules, Segment
 from vidsr.media.damage import Damage
 from vidsr.media.probe import SourceInfo
 from vidsr.media.reader import Reader
@@ -47,12 +47,13 @@ class SegmentReader:
         length: SegmentLength | None,
         stop: StopSignal,
         from_beginning: bool = False,
+        rules: ReadingRules | None = None,
     ) -> None:
         """stretches: asked for the next one when the last one has been read. length: of the segments a
-        stretch is cut into; None = each is one segment. from_beginning: see Reader.
+        stretch is cut into; None = each is one segment. from_beginning, rules: see Reader.
         """
         self._info, self._stretches, self._length = info, stretches, length
-        self._stop, self._from_beginning = stop, from_beginning
+        self._stop, self._from_beginning, self._rules = stop, from_beginning, rules
         self._visits: list[_Visit] = []
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -62,6 +63,7 @@ class SegmentReader:
                 stretch.segment,
                 first_index=stretch.first_index,
                 from_beginning=self._from_beginning,
+                rules=self._rules,
             )
             with reader:
                 self._stop.subscribe(reader.stop)
