@@ -16,6 +16,7 @@ from vidsr.backends.torch_eager import TorchBackend
 from vidsr.errors import ArchitectureError, DeviceError, UsageError
 from vidsr.job import BackendName, Precision
 from vidsr.models.base import Network
+from vidsr.models.foreign import ForeignNetwork
 from vidsr.models.graph import Graph
 
 
@@ -45,10 +46,21 @@ def open_backend(
         return _open_graph(network, device, name, precision, checkpoint, with_openvino=with_openvino)
     if name == "onnxruntime":
         raise UsageError("the onnxruntime backend runs .onnx files only", "leave out --backend")
+    if isinstance(network, ForeignNetwork):
+        precision = _precision_for(network, precision, device)
+        with_openvino = name == "openvino"  # which refuses it: it knows the layers of ours
     precision = choose_precision(precision, device)
     if with_openvino:
         return OpenVinoBackend(network, precision, checkpoint=checkpoint, cache=compiled_graphs_folder())
     return TorchBackend(network, device, DTYPES[precision], checkpoint=checkpoint)
+
+
+def _precision_for(network: ForeignNetwork, precision: Precision, device: torch.device) -> Precision:
+    if precision == "auto":
+        return precision if DTYPES[choose_precision("auto", device)] in network.dtypes else "fp32"
+    if DTYPES[precision] not in network.dtypes:
+        raise UsageError(f"{network.words} does not compute well in {precision}", "leave out --precision")
+    return precision
 
 
 def _open_graph(

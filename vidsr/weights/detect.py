@@ -18,7 +18,8 @@ from vidsr.errors import ArchitectureError
 from vidsr.models.architecture import Architecture
 
 OTHER_FAMILIES_HINT = (
-    "only SRVGGNetCompact (Compact) and RRDBNet (ESRGAN) networks can be read from checkpoints"
+    "other families than SRVGGNetCompact (Compact) and RRDBNet (ESRGAN) run as .onnx files, "
+    "or from .pth with the extra [spandrel]"
 )
 
 _BODY = re.compile(r"body\.(\d+)\.(?:weight|bias)")

@@ -9,13 +9,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from vidsr.errors import ArchitectureError, WeightsFormatError
 from vidsr.models.architecture import Architecture
 from vidsr.weights.activation import infer_activation
 from vidsr.weights.checkpoint import Checkpoint
-from vidsr.weights.detect import detect, fits
+from vidsr.weights.detect import OTHER_FAMILIES_HINT, detect, fits
 from vidsr.weights.keys import official_names, unwrap
 from vidsr.weights.ncnn_topology import read_ncnn
 from vidsr.weights.onnx_file import ONNX_SUFFIX
@@ -27,6 +28,8 @@ SUFFIXES = (*PTH_SUFFIXES, ".safetensors", *NCNN_SUFFIXES)
 
 GRAPH_HINT = "run it as it is, with --weights and without --model"
 OTHER_NETWORK_HINT = "leave out --model to run the file as what it is"
+
+INTEGERS = (torch.int64, torch.int32, torch.bool)
 
 # The key under which `models import` notes the architecture in a .safetensors file.
 ARCHITECTURE_NOTE = "vidsr.architecture"
@@ -60,6 +63,11 @@ def read_checkpoint(path: Path, expect: Architecture | None = None) -> Checkpoin
 
 
 def _from_tensors(found: Mapping[str, Tensor], path: Path, expect: Architecture | None) -> Checkpoint:
+    for name, tensor in found.items():
+        if tensor.dtype in INTEGERS:  # tables of positions, masks
+            raise ArchitectureError(
+                f"{path}: the tensor {name} of {tensor.dtype} is of no known network", OTHER_FAMILIES_HINT
+            )
     state = plain_floats(found, path)
     try:
         state = official_names(state)

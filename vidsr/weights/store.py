@@ -22,26 +22,29 @@ from vidsr.models.base import Network
 from vidsr.models.graph import Graph
 from vidsr.presets import Preset, WeightsSource
 from vidsr.weights.checkpoint import Checkpoint, content_digest
-from vidsr.weights.download import ProgressCallback
+from vidsr.weights.download import ProgressCallback, sha256_of
 from vidsr.weights.folders import chosen_weights
 from vidsr.weights.formats import read_checkpoint
 from vidsr.weights.locate import check, fetch, locate
 from vidsr.weights.onnx_file import ONNX_SUFFIX
 from vidsr.weights.onnx_graph import load_graph
+from vidsr.weights.other_families import load_other_family
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedNetwork:
     """A network with its weights, and where they came from.
 
-    digest: sha256 over architecture and float32 values, the same whatever the file format.
+    architecture: None for networks of other families.
+    digest: sha256 over architecture and float32 values, the same whatever the file format; of other
+    families the file's own.
     origin: words for people, such as the file's path.
     requested_scale: the factor the file wants its output resized to, where not network.scale.
     notes: what had to be inferred or could not be checked, one sentence each.
     """
 
     network: Network
-    architecture: Architecture
+    architecture: Architecture | None
     digest: str
     origin: str
     requested_scale: Fraction | None = None
@@ -102,14 +105,20 @@ def load_network(
 def load_weights_file(path: Path) -> LoadedNetwork | LoadedGraph:
     """The network that the file (or ncnn pair: either of the two) holds.
 
-    Found from its tensors alone; of an .onnx file it is the graph, whatever the network's family.
+    Found from its tensors alone, with spandrel's help where it is installed and the family is another
+    one; of an .onnx file it is the graph, whatever the family.
 
     Raises WeightsFormatError for a damaged file, ArchitectureError for an unknown network.
     """
     if path.suffix.lower() == ONNX_SUFFIX:
         graph, digest, notes = load_graph(path)
         return LoadedGraph(graph, digest, str(path), notes=notes)
-    return _build(read_checkpoint(path), str(path))
+    try:
+        checkpoint = read_checkpoint(path)
+    except ArchitectureError as unknown:
+        network = load_other_family(path, unknown)
+        return LoadedNetwork(network, None, sha256_of(path), f"{path} ({network.words})")
+    return _build(checkpoint, str(path))
 
 
 def _read_source(
