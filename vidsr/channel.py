@@ -50,6 +50,11 @@ class StopSignal:
         if self._is_set:
             raise Stopped
 
+    def raise_reason(self) -> None:
+        """Raise the reason for which the run was ended, if it was."""
+        if self.reason is not None:
+            raise self.reason
+
     def subscribe(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the signal is set (at once if it is)."""
         with self._lock:

@@ -166,6 +166,8 @@ class Workspace:
         Raises JobChangedError if the folder holds another job, JobError, NoSpaceError, OutputError.
         """
         found = read_contents(self.folder)
+        if not any(self.folder.glob(f"*{SUFFIX}")):
+            found = Contents(None, ())  # nothing was finished, so nothing can be mixed
         if found.record is not None:
             self._refuse_changes(found, changes(found.record.identity, record.identity))
         # lines of a journal that lost its beginning do not say which job they are of; the files do

@@ -1,0 +1,71 @@
+"""Computes segments of one job on one device, in whatever process or machine it is.
+
+The network is loaded once and used for every segment after. It knows Segments and SegmentReceipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from vidsr.channel import StopSignal
+from vidsr.errors import VidsrError
+from vidsr.execute.local import open_run
+from vidsr.execute.prepare import open_engine, prepare
+from vidsr.job import Job, SegmentReceipt
+from vidsr.media.scenes import SegmentLength
+from vidsr.media.segment_reader import Stretch
+from vidsr.media.segment_writer import SegmentCoding, SegmentWriter
+from vidsr.pipeline import Snapshot
+
+
+class SegmentWorker:
+    """One job's network on one device."""
+
+    def __init__(self, job: Job, device: str, stop: StopSignal) -> None:
+        """stop: ends whatever the worker is doing, for good. Raises a VidsrError if it cannot work here."""
+        self._stop = stop
+        self._prepared = prepare(replace(job, device=device), lambda _: None)
+        self._engine = open_engine(self._prepared, self._prepared.devices[0], stop)
+        self.words = self._engine.words
+
+    def run(
+        self,
+        stretches: Iterable[Stretch],
+        *,
+        digest: str,
+        new_file: Callable[[int | None], Path],
+        on_finished: Callable[[SegmentReceipt], None],
+        on_tick: Callable[[Snapshot], None] = lambda _: None,
+        length: SegmentLength | None = None,
+    ) -> Snapshot:
+        """Compute stretch after stretch, each as one segment, through one pipeline that never runs empty.
+
+        stretches: asked for the next one, in the decoding thread, when the last one has been read. digest:
+        of the job, for the files. new_file, on_finished: see SegmentWriter. length: cut stretches further.
+
+        Whatever ends it, the segment in which it ends is finished first where the trouble is not in writing
+        it. Raises the trouble, or what on_tick raises.
+        """
+        target = self._prepared.target
+        source = self._prepared.open_source(stretches, length=length, stop=self._stop)
+        coding = SegmentCoding(
+            self._prepared.info,
+            self._prepared.settings,
+            target.width,
+            target.height,
+            target.color,
+            digest,
+        )
+        sink = SegmentWriter(coding, source, new_file=new_file, on_finished=on_finished)
+        run = open_run(self._prepared, self._engine, source, sink, self._stop)
+        try:
+            run.start()
+            return run.join(on_tick)
+        except BaseException as error:
+            try:
+                sink.cut(run.leftover())
+            except VidsrError as another:
+                error.add_note(f"the present segment could not be saved: {another}")
+            raise
