@@ -109,6 +109,22 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class NextInQueue:
+    """One of several files is begun: number `number` (from 1) of `files`.
+
+    frames_ahead: of the files before it. frames_total: of all files; None if nobody knows. failures: how
+    many files failed so far.
+    """
+
+    number: int
+    files: int
+    source: str
+    frames_ahead: int
+    frames_total: int | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Joining:
     """The segments of a long job are being put together: so many of so many."""
 
@@ -144,7 +160,7 @@ class Finished:
     verified: bool | None = None
 
 
-Event = Fetching | Started | Note | Working | Joining | Stopping | Finished
+Event = NextInQueue | Fetching | Started | Note | Working | Joining | Stopping | Finished
 
 
 class Renderer(Protocol):
@@ -185,6 +201,7 @@ class RichRenderer:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._queue: NextInQueue | None = None
         self._started: Started | None = None
         self._speed = Speedometer()
 
@@ -197,10 +214,13 @@ class RichRenderer:
 
     def show(self, event: Event) -> None:
         match event:
+            case NextInQueue():
+                self._queue = event
+                self._console.print(Text(queue_words(event), style="bold"))
             case Fetching():
                 self._live.update(self._download(event), refresh=True)
             case Started():
-                self._started = event
+                self._started, self._speed = event, Speedometer()
                 for line in opening_lines(event):
                     self._console.print(line, highlight=False)
             case Note():
@@ -251,7 +271,18 @@ class RichRenderer:
         body.add_row(head)
         body.add_row(speed)
         body.add_row(stages)
+        if self._queue is not None:
+            body.add_row(self._overall(self._queue, event.frames_done))
         return body
+
+    @staticmethod
+    def _overall(queue: NextInQueue, frames_done: int) -> Table:
+        row = Table.grid(padding=(0, 1))
+        done, total = queue.frames_ahead + frames_done, queue.frames_total
+        row.add_row(
+            ProgressBar(total=total, completed=min(done, total or 0), width=40), overall_words(queue, done)
+        )
+        return row
 
 
 def _gauge(items: int, capacity: int) -> Text:
@@ -267,6 +298,7 @@ class PlainRenderer:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
+        self._queue: NextInQueue | None = None
         self._started: Started | None = None
         self._speed = Speedometer()
         self._last_line_at = {"frames": time.monotonic()}
@@ -282,8 +314,11 @@ class PlainRenderer:
             case Fetching():
                 if self._is_due(event.file):
                     self._print(fetching_words(event))
+            case NextInQueue():
+                self._queue = event
+                self._print(queue_words(event))
             case Started():
-                self._started = event
+                self._started, self._speed = event, Speedometer()
                 self._print(*opening_lines(event))
             case Note():
                 self._print(f"Note: {event.text}")
@@ -295,7 +330,7 @@ class PlainRenderer:
                         f"{position(event.frames_done, self._started)}, "
                         f"{speed_words(event, self._started, fps)}, "
                         f"queues {decoded[0]}/{decoded[1]} {upscaled[0]}/{upscaled[1]}, "
-                        f"limited by {event.bottleneck}"
+                        f"limited by {event.bottleneck}" + self._overall(event.frames_done)
                     )
             case Joining():
                 if self._is_due("segments"):
@@ -304,6 +339,10 @@ class PlainRenderer:
                 self._print(event.text)
             case Finished():
                 self._print(*closing_lines(event, self._started))
+
+    def _overall(self, frames_done: int) -> str:
+        queue = self._queue
+        return "" if queue is None else f"; {overall_words(queue, queue.frames_ahead + frames_done)}"
 
     def _is_due(self, what: str) -> bool:
         """Whether a line about `what` is due: the first at once, the next ones now and then."""
@@ -339,8 +378,10 @@ class JsonRenderer:
                 if time.monotonic() - self._last_line_at >= JSON_SECONDS:
                     self._last_line_at = time.monotonic()
                     self._write("fetching", _fields(event))
+            case NextInQueue():
+                self._write("next", _fields(event))
             case Started():
-                self._started = event
+                self._started, self._speed = event, Speedometer()
                 self._write("started", _fields(event))
             case Note():
                 self._write("note", {"text": event.text})
@@ -398,6 +439,17 @@ def fetching_words(event: Fetching) -> str:
         return f"waiting for another process that downloads {event.file}"
     total = "" if event.total_bytes is None else f" of {size_words(event.total_bytes)}"
     return f"downloading {event.file}: {size_words(event.done_bytes)}{total}"
+
+
+def queue_words(event: NextInQueue) -> str:
+    failed = f", {event.failures} failed so far" if event.failures else ""
+    return f"[{event.number}/{event.files}] {event.source}{failed}"
+
+
+def overall_words(queue: NextInQueue, done: int) -> str:
+    """done: frames of this file and those before."""
+    share = f", {min(done / queue.frames_total, 1):.0%} of all frames" if queue.frames_total else ""
+    return f"file {queue.number} of {queue.files}{share}"
 
 
 def joining_words(event: Joining) -> str:
@@ -500,5 +552,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _fields(event: Fetching | Started | Joining | Stopping | Finished) -> dict[str, Any]:
+def _fields(event: NextInQueue | Fetching | Started | Joining | Stopping | Finished) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

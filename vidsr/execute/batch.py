@@ -1,0 +1,71 @@
+"""A queue of jobs, one after the other: what fails is noted, and the next one begun.
+
+It knows jobs and what came of them, never how one is run: that is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
+from vidsr.execute.prepare import Show
+from vidsr.job import Job, Receipt
+from vidsr.media.probe import probe
+from vidsr.progress import NextInQueue
+
+Outcome = Literal["done", "skipped", "failed"]
+
+ENDS_ALL = (InterruptedByUser, NoSpaceError, UnknownNameError)
+"""What would end every job to come as well: the user's wish, a full disk, a model or encoder nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What came of one job of a queue. receipt: of one that was done. error: of one that failed."""
+
+    job: Job
+    outcome: Outcome
+    receipt: Receipt | None = None
+    error: VidsrError | None = None
+
+
+def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> list[JobResult]:
+    """Run the jobs in order; those whose output is there are skipped, unless they are to overwrite it.
+
+    run: does one job and shows its events. show: gets NextInQueue before each. A job's VidsrError ends that
+    job only.
+
+    Raises what ENDS_ALL names; what the jobs before have made stays.
+    """
+    to_do = [job.overwrite or not job.output.exists() for job in jobs]
+    frames = [_frames(job) if wanted else 0 for job, wanted in zip(jobs, to_do, strict=True)]
+    results: list[JobResult] = []
+    for number, (job, wanted) in enumerate(zip(jobs, to_do, strict=True)):
+        if not wanted:
+            results.append(JobResult(job, "skipped"))
+            continue
+        total = None if None in frames else sum(count or 0 for count in frames)
+        ahead = sum(count or 0 for count in frames[:number])
+        failures = sum(result.outcome == "failed" for result in results)
+        show(NextInQueue(number + 1, len(jobs), str(job.source), ahead, total, failures))
+        try:
+            receipt = run(job)
+        except ENDS_ALL:
+            raise
+        except VidsrError as error:
+            results.append(JobResult(job, "failed", error=error))
+            frames[number] = 0  # nothing more will come of it
+        else:
+            results.append(JobResult(job, "done", receipt))
+            frames[number] = receipt.frames_written
+    return results
+
+
+def _frames(job: Job) -> int | None:
+    """How many frames a source is said to have; 0 for one that cannot be opened: its job will say why."""
+    try:
+        return probe(job.source).frame_count_estimate
+    except VidsrError:
+        return 0
