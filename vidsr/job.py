@@ -132,6 +132,9 @@ BadFrames = Literal["keep", "error", "repeat", "skip"]
 players show it, what cannot be decoded is left out. "error": the job ends there. "repeat": the last good
 frame stands in for both, each time at their own time. "skip": both are left out."""
 
+ColorSpace = Literal["keep", "bt709"]
+"""The output's colours: the source's own kind, or BT.709 (matrix, primaries and transfer)."""
+
 SizeChange = Literal["error", "rescale"]
 """When the picture's size changes on the way: the job ends there, or later frames are fitted into the first
 size."""
@@ -168,6 +171,7 @@ class Job:
     rules: ReadingRules = field(default_factory=ReadingRules)
     deinterlace: Deinterlace = "off"
     filters: str = ""
+    colorspace: ColorSpace = "keep"
     post_filters: str = ""
     size: SizeRequest = field(default_factory=SizeRequest)
     range: RangeRequest = field(default_factory=RangeRequest)

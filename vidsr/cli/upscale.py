@@ -18,6 +18,7 @@ from vidsr.job import (
     REUSE_TOLERANCE,
     BackendName,
     BadFrames,
+    ColorSpace,
     Deinterlace,
     EncoderRequest,
     Job,
@@ -87,6 +88,13 @@ run_option = option_group("Running")
     help="What OUTPUT - is: nut (default; all streams, time stamps) or y4m (bare picture).",
 )
 @video_option("--pix-fmt", metavar="NAME", help="Output pixel format; default: like the source.")
+@video_option(
+    "--colorspace",
+    type=click.Choice(["keep", "bt709"]),
+    metavar="WHICH",
+    default="keep",
+    help="keep (default), or convert to bt709.",
+)
 @video_option("-x", "encoder_options", type=KEY_VALUE, multiple=True, help="An option of the encoder itself.")
 @stream_option(
     "--audio", metavar="WHICH", default="all", help="all (default), first, none or a language (jpn)."
@@ -202,6 +210,7 @@ def _job(
     start: Fraction | None,
     end: Fraction | None,
     frames: tuple[int | None, int | None] | None,
+    colorspace: ColorSpace,
     deinterlace: Deinterlace,
     vf: str,
     post_vf: str,
@@ -240,6 +249,7 @@ def _job(
         denoise=denoise,
         size=SizeRequest(scale, width, height),
         rules=ReadingRules(on_bad_frame, on_size_change),
+        colorspace=colorspace,
         deinterlace=deinterlace,
         filters=vf,
         post_filters=post_vf,

@@ -28,6 +28,7 @@ from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.rec709 import rec709, rec709_steps
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.standard_streams import claim_stdout
@@ -162,14 +163,14 @@ def prepare(job: Job, show: Show) -> Prepared:
     )
     info = probe(job.source)
     segment = _segment(job, info)
-    filtering, notes = _filtering(job, info, segment)
+    filtering, coded_like, notes = _filtering(job, info, segment)
     if filtering is not None:
         info, segment = filtering.info, filtering.filtered_segment
     devices = tuple(choose_device(name.strip()) for name in job.device.split(","))
     loaded = _load(job, preset, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
-    settings, target = _plan_output(job, preset, source, scale)
+    settings, target = _plan_output(job, preset, source, coded_like, scale)
     return Prepared(job, preset, info, segment, devices, loaded, source, target, settings, filtering, notes)
 
 
@@ -205,15 +206,21 @@ def _segment(job: Job, info: SourceInfo) -> Segment:
     return Segment()
 
 
-def _filtering(job: Job, info: SourceInfo, segment: Segment) -> tuple[Filtering | None, tuple[str, ...]]:
-    """What the frames go through before the network, and what people should know about it."""
+def _filtering(
+    job: Job, info: SourceInfo, segment: Segment
+) -> tuple[Filtering | None, PixelFormat, tuple[str, ...]]:
+    """What the frames go through before the network, the layout the output imitates, notes for people."""
     wished = parse_chain(job.filters)
     notes: tuple[str, ...] = ()
     if not any(step.name in DEINTERLACERS for step in wished):
         note = interlace_note(job.deinterlace, scan_of(info), info)
         notes = (note,) if note else ()
     steps = (*deinterlacing_steps(job.deinterlace, info), *wished)
-    return (Filtering.of(info, segment, steps) if steps else None), notes
+    filtering = Filtering.of(info, segment, steps) if steps else None
+    picture = _source_picture(info if filtering is None else filtering.info)
+    if job.colorspace == "bt709" and (converting := rec709_steps(picture.color, picture.format)):
+        filtering = Filtering.of(info, segment, (*steps, *converting))
+    return filtering, picture.format, notes
 
 
 def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork | LoadedGraph:
@@ -235,7 +242,7 @@ def _source_picture(info: SourceInfo) -> Picture:
 
 
 def _plan_output(
-    job: Job, preset: Preset | None, source: Picture, native_scale: Fraction
+    job: Job, preset: Preset | None, source: Picture, coded_like: PixelFormat, native_scale: Fraction
 ) -> tuple[EncoderSettings, Picture]:
     defaults = preset.encoder if preset else EncoderDefaults()
     container = _container(job)
@@ -247,13 +254,16 @@ def _plan_output(
         preset=job.encoder.preset or (defaults.preset if is_default else None),
         pixel_format=job.encoder.pixel_format,
         options=dict(job.encoder.options),
-        source=source.format,
+        source=coded_like,
         container=container.muxer,
     )
     settings = replace(settings, post_filters=job.post_filters)
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
-    return settings, Picture(width, height, pixel_format, _target_color(source, pixel_format, height))
+    color = _target_color(source, pixel_format, height)
+    if job.colorspace == "bt709":
+        color = rec709(color)
+    return settings, Picture(width, height, pixel_format, color)
 
 
 def _container(job: Job) -> OutputFormat:

@@ -21,12 +21,10 @@ from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, configure, with_hdr
 from vidsr.media.geometry import output_aspect
+from vidsr.media.hdr import HDR_TRANSFERS
 from vidsr.media.pixels import fill
 from vidsr.media.post_filters import PostFilters
 from vidsr.media.probe import SourceInfo
-
-HDR_TRANSFERS = frozenset({16, 18})
-"""PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
 
 
 class FrameEncoder:

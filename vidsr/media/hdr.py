@@ -15,6 +15,9 @@ from typing import cast
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 
+HDR_TRANSFERS = frozenset({16, 18})
+"""PQ (SMPTE ST 2084) and HLG (ARIB STD-B67), by their numbers in H.273."""
+
 # AVMasteringDisplayMetadata: primaries[3][2], white_point[2], min, max luminance as AVRational, two ints
 _MASTERING = struct.Struct("=20i2i")
 # AVContentLightMetadata: unsigned MaxCLL, MaxFALL

@@ -11,9 +11,8 @@ from fractions import Fraction
 
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.color import assume
-from vidsr.media.frame_encoder import HDR_TRANSFERS
 from vidsr.media.geometry import ROUNDED_STRETCH
-from vidsr.media.hdr import HdrMetadata
+from vidsr.media.hdr import HDR_TRANSFERS, HdrMetadata
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
 from vidsr.media.verify.report import Check, Json, passed
