@@ -187,6 +187,7 @@ class Job:
     subtitles: str = "all"
     strict: bool = False
     overwrite: bool = False
+    verify: bool = True
 
     @property
     def is_piped(self) -> bool:
@@ -209,7 +210,7 @@ class Job:
 
 
 _RESOLVED_LATER = frozenset(
-    {"source", "output", "pipe_format", "overwrite", "audio", "subtitles", "strict"}
+    {"source", "output", "pipe_format", "overwrite", "verify", "audio", "subtitles", "strict"}
     | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
 )
 

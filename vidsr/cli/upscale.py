@@ -158,6 +158,7 @@ run_option = option_group("Running")
     default="error",
     help="error (default), or rescale later frames to the first size.",
 )
+@run_option("--no-verify", is_flag=True, help="Do not compare OUTPUT with INPUT at the end.")
 @run_option(
     "--progress",
     type=click.Choice(["auto", "rich", "plain", "json", "none"]),
@@ -170,9 +171,9 @@ def upscale(**words: Any) -> int:
 
     INPUT - is standard input, read to its end first. OUTPUT - is standard output.
     """
-    resume = _resume(restart=words.pop("restart"), no_resume=words.pop("no_resume"))
+    resume = resume_mode(words)
     segment: int | None = words.pop("segment")
-    job = _job(**words)
+    job = job_of(**words)
 
     from vidsr.execute.resumable import run_resumable  # noqa: PLC0415 (torch and av load here, not at --help)
     from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
@@ -181,7 +182,7 @@ def upscale(**words: Any) -> int:
     length = None if segment is None else SegmentLength(segment, segment)
     if job.is_piped:
         claim_stdout()  # before anything is printed
-    with interruptible(), _renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
+    with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
         if job.source == STANDARD:
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
@@ -190,13 +191,15 @@ def upscale(**words: Any) -> int:
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
 
-def _resume(*, restart: bool, no_resume: bool) -> Resume:
+def resume_mode(words: dict[str, Any]) -> Resume:
+    """Takes --restart and --no-resume out of the words. Raises UsageError if both are there."""
+    restart, no_resume = words.pop("restart"), words.pop("no_resume")
     if restart and no_resume:
         raise UsageError("--restart contradicts --no-resume", "give one of them")
     return "restart" if restart else "never" if no_resume else "auto"
 
 
-def _job(
+def job_of(
     *,
     source: Path,
     output: Path,
@@ -233,6 +236,7 @@ def _job(
     overwrite: bool,
     on_bad_frame: BadFrames,
     on_size_change: SizeChange,
+    no_verify: bool,
     progress: ProgressStyle,
 ) -> Job:
     if scale is not None and (width is not None or height is not None):
@@ -266,10 +270,11 @@ def _job(
         subtitles=subs,
         strict=strict,
         overwrite=overwrite,
+        verify=not no_verify,
     )
 
 
-def _renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
+def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
     from rich.console import Console  # noqa: PLC0415 (not needed for --help)
 
