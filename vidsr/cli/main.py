@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from vidsr import __version__
+from vidsr.cli.batch import batch
 from vidsr.cli.bench import bench
 from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
@@ -66,7 +67,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, verify, models, info, encoders, bench, jobs):
+for _command in (upscale, batch, verify, models, info, encoders, bench, jobs):
     cli.add_command(_command)
 
 

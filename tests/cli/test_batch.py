@@ -1,0 +1,134 @@
+"""vidsr batch: a folder at a time, each file with its own result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.media.clips import h264_b_frames, vfr
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import frame_lines
+from vidsr.cli.main import run
+from vidsr.errors import InterruptedByUser, NoSpaceError
+from vidsr.execute.batch import run_batch
+from vidsr.job import Job, Receipt
+from vidsr.progress import Event, NextInQueue
+
+
+@pytest.fixture
+def season(tmp_path: Path) -> Path:
+    """Two films of 20 and 33 frames with a text between them that is called a film."""
+    folder = tmp_path / "season"
+    folder.mkdir()
+    h264_b_frames(folder / "ep1.mkv")
+    (folder / "ep2.mkv").write_text("not a video")
+    vfr(folder / "ep10.mkv")
+    return folder
+
+
+def batch(place: Path, weights: Path, *more: str) -> int:
+    return run(
+        ["batch", str(place), "--weights", str(weights), "--precision", "fp32", "--segment", "10", *more]
+    )
+
+
+def test_every_file_gets_its_result_and_a_bad_one_stops_no_other(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert batch(season, repeat_2x, "--progress", "plain") == 1
+    said = capsys.readouterr().err
+    for name, frames in (("ep1", 20), ("ep10", len(frame_lines(season / "ep10.mkv")))):
+        assert len(frame_lines(season / f"{name}.upscaled.mkv")) == frames
+    assert not (season / "ep2.upscaled.mkv").exists()
+    order = [
+        said.index(f"[{number}/3] {season}/{name}.mkv")
+        for number, name in ((1, "ep1"), (2, "ep2"), (3, "ep10"))
+    ]
+    assert order == sorted(order)
+    assert "[3/3] " in said
+    assert "ep10.mkv, 1 failed so far" in said
+    *_, summary, failure, hint = said.splitlines()
+    assert summary == "3 files: 2 done, 1 failed"
+    assert failure.startswith(f"Failed: {season}/ep2.mkv: ")
+    assert "text file" in failure
+    assert hint.startswith("Hint: ")
+
+
+def test_the_same_command_again_does_only_what_is_left(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    batch(season, repeat_2x)
+    before = (season / "ep1.upscaled.mkv").stat()
+    shutil.copy(season / "ep1.mkv", season / "ep2.mkv")
+    capsys.readouterr()
+    assert batch(season, repeat_2x) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "3 files: 1 done, 2 skipped"
+    assert (season / "ep1.upscaled.mkv").stat() == before
+    assert len(frame_lines(season / "ep2.upscaled.mkv")) == 20
+
+
+def test_a_list_a_folder_for_outputs_and_a_template(season: Path, repeat_2x: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("season/ep10.mkv\n# not this one: season/ep2.mkv\nseason/ep1.mkv\n")
+    into = tmp_path / "new" / "folder"
+    name = "{number:02}-{stem}.mp4"
+    assert batch(tmp_path / "list.txt", repeat_2x, "--into", str(into), "--name", name) == 0
+    assert sorted(path.name for path in into.iterdir()) == ["01-ep10.mp4", "02-ep1.mp4"]
+
+
+def test_a_dry_run_shows_names_and_does_nothing(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (season / "ep10.upscaled.mkv").touch()
+    assert batch(season, repeat_2x, "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{season}/ep1.mkv -> {season}/ep1.upscaled.mkv",
+        f"{season}/ep2.mkv -> {season}/ep2.upscaled.mkv",
+        f"{season}/ep10.mkv -> {season}/ep10.upscaled.mkv (is there)",
+    ]
+    assert len(list(season.iterdir())) == 4
+
+
+def test_progress_of_all_files_is_in_the_json_events(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (season / "ep2.mkv").unlink()
+    assert batch(season, repeat_2x, "--progress", "json") == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    queue = [event for event in events if event["event"] == "next"]
+    assert [(e["number"], e["files"], e["frames_ahead"], e["failures"]) for e in queue] == [
+        (1, 2, 0, 0),
+        (2, 2, 20, 0),
+    ]
+
+
+def test_an_unknown_model_is_said_once(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["batch", str(season), "--model", "nope"]) == 2
+    assert capsys.readouterr().err.count("unknown model") == 1
+
+
+def test_options_that_contradict_each_other_are_refused_before_anything(
+    season: Path, repeat_2x: Path
+) -> None:
+    assert batch(season, repeat_2x, "--restart", "--no-resume") == 2
+    assert len(list(season.iterdir())) == 3
+
+
+@pytest.mark.parametrize("failure", [NoSpaceError("full"), InterruptedByUser("interrupted")], ids=repr)
+def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Exception) -> None:
+    jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]
+    begun: list[Job] = []
+
+    def fail_second(job: Job) -> Receipt:
+        begun.append(job)
+        if len(begun) == 2:
+            raise failure
+        return Receipt(job.output, 72, 72, 0, 2961, 1, 1.0)
+
+    events: list[Event] = []
+    with pytest.raises(type(failure)):
+        run_batch(jobs, fail_second, show=events.append)
+    assert begun == jobs[:2]
+    assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)

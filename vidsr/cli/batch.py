@@ -1,0 +1,93 @@
+"""`vidsr batch DIR|LIST`: a season at a time, with one result for each file."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidsr.cli.interrupts import interruptible
+from vidsr.cli.options import GroupedCommand, option_group
+from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
+from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
+from vidsr.presets import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from vidsr.execute.batch import JobResult
+    from vidsr.job import Job, Receipt
+
+EXIT_SOME_FAILED = 1
+DEFAULT_NAME = "{stem}.upscaled.mkv"
+
+batch_option = option_group("Batch")
+_OF_ONE_FILE = frozenset({"source", "output"})
+
+
+@click.command(cls=GroupedCommand, short_help="Upscale a folder of videos, or a list of them.")
+@click.argument("place", metavar="DIR|LIST", type=click.Path(exists=True, path_type=Path))
+@batch_option(
+    "--name",
+    metavar="TEMPLATE",
+    default=DEFAULT_NAME,
+    show_default=True,
+    help="Outputs' names, with {stem}, {number:02}, {folder}, {model}, {suffix}, {name}.",
+)
+@batch_option(
+    "--into", metavar="DIR", type=click.Path(path_type=Path), help="Folder for the outputs; made if need be."
+)
+@batch_option("--recursive", "-r", is_flag=True, help="Take the videos of the folders within DIR as well.")
+@batch_option("--dry-run", is_flag=True, help="Only show what would become what.")
+def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: bool, **words: Any) -> int:
+    """Upscale every video in DIR, or every file that the text file LIST names, one after the other.
+
+    Outputs that are there already are skipped, a file that fails does not stop the others, and the same
+    command continues where it was stopped.
+    """
+    sources = find_sources(place, recursive=recursive)
+    outputs = name_outputs(sources, name, model=words["model"] or DEFAULT_MODEL, into=into)
+    kept = without_outputs(sources, outputs) if place.is_dir() else range(len(sources))
+    pairs = [(sources[i], outputs[i]) for i in kept]
+    if dry_run:
+        for source, output in pairs:
+            click.echo(f"{source} -> {output}{' (is there)' if output.exists() else ''}")
+        return 0
+    resume, segment = resume_mode(words), words.pop("segment")
+    jobs = [job_of(source=source, output=output, **words) for source, output in pairs]
+    for job in jobs:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+
+    from vidsr.execute.batch import run_batch  # noqa: PLC0415 (torch and av load here, not at --help)
+    from vidsr.execute.resumable import run_resumable  # noqa: PLC0415
+    from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
+
+    length = None if segment is None else SegmentLength(segment, segment)
+    with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
+
+        def run(job: Job) -> Receipt:
+            return run_resumable(job, show=renderer.show, resume=resume, length=length)
+
+        results = run_batch(jobs, run, show=renderer.show)
+    return _summarise(results)
+
+
+batch.params += [param for param in upscale.params if param.name not in _OF_ONE_FILE]
+
+
+def _summarise(results: Sequence[JobResult]) -> int:
+    """Counts, then each failure, on standard error. Returns the exit code."""
+    counts = Counter(result.outcome for result in results)
+    words = [f"{counts[outcome]} {outcome}" for outcome in ("done", "skipped", "failed") if counts[outcome]]
+    click.echo(f"{len(results)} files: {', '.join(words)}", err=True)
+    for result in results:
+        if result.error is not None:
+            click.echo(f"Failed: {result.job.source}: {result.error.message}", err=True)
+            if result.error.hint:
+                click.echo(f"Hint: {result.error.hint}", err=True)
+    if counts["failed"]:
+        return EXIT_SOME_FAILED
+    damaged = any(result.receipt is not None and result.receipt.damage for result in results)
+    return EXIT_DAMAGED_SOURCE if damaged else 0
