@@ -88,7 +88,7 @@ def test_what_spandrel_builds_runs_as_the_module_itself(tmp_path: Path) -> None:
     assert loaded.architecture is None
     assert loaded.origin == f"{path} (Attentive)"
     backend = open_backend(network, CPU)
-    assert backend.words == "torch float32 on cpu"  # it does not claim to compute well in others
+    assert backend.words == "torch fp32 on cpu"  # it does not claim to compute well in others
     x = torch.rand(2, 3, 20, 30)
     with torch.inference_mode():
         assert (backend(x) - module(x)).abs().max() < 1e-5

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vidsr.backends.base import Checkpoint, never_stop
+from vidsr.backends.choose import DTYPES
 from vidsr.errors import DeviceMemoryError
 from vidsr.models.base import Network
 
@@ -33,7 +34,7 @@ class TorchBackend:
         self.scale = network.scale
         self.halo = network.halo
         self.input_multiple = network.input_multiple
-        self.words = f"torch {str(dtype).removeprefix('torch.')} on {device_words(device)}"
+        self.words = f"torch {precision_words(dtype)} on {device_words(device)}"
         # A copy: the caller's network stays in fp32 for whoever wants it next.
         self._network = copy.deepcopy(network).to(device=device, dtype=dtype).eval()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -62,6 +63,12 @@ def out_of_memory(device: torch.device, batch: Tensor) -> DeviceMemoryError:
         f"{device_words(device)} has too little memory for {n} of {width}x{height} at once",
         "close other programs that use the device, or pass a smaller --batch",
     )
+
+
+def precision_words(dtype: torch.dtype) -> str:
+    """The number format's name as the command line has it: "fp32", "bf16", "fp16"."""
+    names = {known: name for name, known in DTYPES.items()}
+    return names.get(dtype, str(dtype).removeprefix("torch."))
 
 
 def device_words(device: torch.device) -> str:
