@@ -117,6 +117,7 @@ def test_two_workers_give_what_one_process_gives(
     check_same(tmp_path / "out.mkv", expected)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_s_stretch_is_taken_over(
     tmp_path: Path, film: Path, weights: Path, expected: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_killed_worker_s_stretch_is_taken_over(
     check_same(tmp_path / "out.mkv", expected)
 
 
+@pytest.mark.slow
 def test_when_all_workers_are_killed_what_is_finished_is_kept(
     tmp_path: Path, film: Path, weights: Path, expected: Path
 ) -> None:
@@ -144,6 +146,7 @@ def test_when_all_workers_are_killed_what_is_finished_is_kept(
     check_same(output, expected)
 
 
+@pytest.mark.slow
 def test_two_devices_go_on_where_one_has_stopped(
     tmp_path: Path, film: Path, weights: Path, expected: Path
 ) -> None:
@@ -156,6 +159,7 @@ def test_two_devices_go_on_where_one_has_stopped(
     check_same(output, expected)
 
 
+@pytest.mark.slow
 def test_an_interrupt_saves_what_every_worker_has(
     tmp_path: Path, film: Path, weights: Path, expected: Path
 ) -> None:

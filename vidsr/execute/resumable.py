@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -35,7 +35,7 @@ from vidsr.media.writer import Writer
 from vidsr.progress import Joining, Note, duration_words
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
-from vidsr.segments.workspace import Contents, JobRecord, Workspace
+from vidsr.segments.workspace import Contents, JobRecord, Workspace, made_its_output
 
 Resume = Literal["auto", "restart", "never"]
 """Continue what an earlier run left; throw it away first; make the output in one go and keep nothing."""
@@ -72,6 +72,8 @@ def run_resumable(
     if job.is_piped:
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
+    if made_its_output(job.output):  # killed while it was verified: made anew from the same segments
+        prepared = replace(prepared, job=replace(prepared.job, overwrite=True))
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
     with Workspace.open(job.output) as workspace:
@@ -136,6 +138,7 @@ class _LongRun:
             bottleneck = self.party.fill(filling, gaps) if gaps else "disk"
             with self.prepared.open_writer() as writer:
                 self._join(writer, filling)
+                self.workspace.announce_output()
                 writer.finish()
         assert writer.written is not None
         damage = (*united(filling.damage), *writer.damage)

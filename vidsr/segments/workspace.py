@@ -38,6 +38,10 @@ UNFINISHED_SUFFIX = ".part"
 _JOURNAL, _LOCK = "journal.jsonl", "lock"
 
 
+APPEARING = "appearing"
+"""A file that is there while the output has its name and the folder is not yet cleared away."""
+
+
 def folder_of(output: Path) -> Path:
     return output.with_name(f".{output.name}{FOLDER_SUFFIX}")
 
@@ -101,6 +105,11 @@ class Contents:
         return sum(receipt.size_bytes for receipt in self.receipts)
 
 
+def made_its_output(output: Path) -> bool:
+    """Whether a job of this output ended between naming it and clearing up, so that it is the job's own."""
+    return (folder_of(output) / APPEARING).is_file()
+
+
 class Workspace:
     """The folder of one output, this process's own from `open` to `close`."""
 
@@ -144,6 +153,10 @@ class Workspace:
         if not any(self.folder.glob(f"*{SUFFIX}")):
             self.remove()
         self._lock.release()
+
+    def announce_output(self) -> None:
+        """Say on the disk that the output is about to get its name: from now on it is this job's own."""
+        (self.folder / APPEARING).touch()
 
     @property
     def is_begun(self) -> bool:
@@ -205,6 +218,7 @@ class Workspace:
     def clear(self) -> None:
         """Throw away everything that was finished."""
         self._journal.path.unlink(missing_ok=True)
+        (self.folder / APPEARING).unlink(missing_ok=True)
         self._remove_all_but(set())
 
     def remove(self) -> None:
