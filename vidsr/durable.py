@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,21 @@ def output_error(error: OSError, path: Path, doing: str) -> OutputError:
     if error.errno in _DISK_IS_FULL:
         return NoSpaceError(f"no space left on the disk of {path}", "free some space or choose another disk")
     return OutputError(f"{path.name}: cannot {doing}: {error.strerror or type(error).__name__}")
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` for a file that will get its name when it is whole; no two calls give the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove the unfinished files for `path` that processes left when they were killed.
+
+    Only for whoever holds the lock of `path`: others' files in the making are removed as well.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
+        with contextlib.suppress(OSError):  # on Windows one that is still open
+            left.unlink()
 
 
 @contextmanager

@@ -133,6 +133,13 @@ class Joining:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifying:
+    """The complete output is compared with its source, before it gets its name."""
+
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The run was interrupted and saves what it has; nothing else is shown after this but notes."""
 
@@ -160,7 +167,7 @@ class Finished:
     verified: bool | None = None
 
 
-Event = NextInQueue | Fetching | Started | Note | Working | Joining | Stopping | Finished
+Event = NextInQueue | Fetching | Started | Note | Working | Joining | Verifying | Stopping | Finished
 
 
 class Renderer(Protocol):
@@ -229,6 +236,8 @@ class RichRenderer:
                 self._live.update(self._display(event), refresh=True)
             case Joining():
                 self._live.update(self._joining(event), refresh=True)
+            case Verifying():
+                self._live.update(Text(verifying_words(event)), refresh=True)
             case Stopping():
                 self._live.update(Text(), refresh=True)
                 self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
@@ -335,6 +344,8 @@ class PlainRenderer:
             case Joining():
                 if self._is_due("segments"):
                     self._print(joining_words(event))
+            case Verifying():
+                self._print(verifying_words(event))
             case Stopping():
                 self._print(event.text)
             case Finished():
@@ -411,6 +422,8 @@ class JsonRenderer:
                 if time.monotonic() - self._last_line_at >= JSON_SECONDS:
                     self._last_line_at = time.monotonic()
                     self._write("joining", _fields(event))
+            case Verifying():
+                self._write("verifying", _fields(event))
             case Stopping():
                 self._write("stopping", _fields(event))
             case Finished():
@@ -454,6 +467,10 @@ def overall_words(queue: NextInQueue, done: int) -> str:
 
 def joining_words(event: Joining) -> str:
     return f"putting the segments together: {event.segments_done} of {event.segments_total}"
+
+
+def verifying_words(event: Verifying) -> str:
+    return f"comparing {event.output} with its source"
 
 
 def opening_lines(event: Started) -> list[str]:
@@ -552,5 +569,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _fields(event: NextInQueue | Fetching | Started | Joining | Stopping | Finished) -> dict[str, Any]:
+def _fields(
+    event: NextInQueue | Fetching | Started | Joining | Verifying | Stopping | Finished,
+) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines
 from vidsr.cli.main import run
+from vidsr.media.verify import Report, verify
 from vidsr.media.writer import Writer
 
 # three frames of a small picture: a second of work
@@ -51,18 +53,40 @@ def test_an_output_with_losses_never_keeps_the_name_of_a_good_one(
 ) -> None:
     """A writer that loses the sound: the job fails in one line, and the file is kept under another name."""
     output = tmp_path / "out.mkv"
+    output.write_bytes(b"an older output")
 
-    def finish_without_sound(writer: Writer) -> None:
+    def complete_without_sound(writer: Writer) -> None:
         whole(writer)
         silent = tmp_path / "silent.mkv"
-        ffmpeg("-v", "error", "-i", output, "-map", "0", "-map", "-0:a", "-c", "copy", "-copyts", silent)
-        silent.replace(output)
+        made = writer.temporary
+        ffmpeg("-v", "error", "-i", made, "-map", "0", "-map", "-0:a", "-c", "copy", "-copyts", silent)
+        silent.replace(made)
 
-    whole = Writer.finish
-    monkeypatch.setattr(Writer, "finish", finish_without_sound)
-    assert run([str(small), str(output), *SMALL, "--progress", "none"]) == 1
+    whole = Writer.complete
+    monkeypatch.setattr(Writer, "complete", complete_without_sound)
+    assert run([str(small), str(output), *SMALL, "-y", "--progress", "none"]) == 1
     errors = capfd.readouterr().err
     assert "Error: out.mkv is not whole: streams: audio" in errors
     assert "kept as out.unverified.mkv" in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["out.unverified.mkv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mkv", "out.unverified.mkv"]
+    assert output.read_bytes() == b"an older output"
     assert len(frame_lines(tmp_path / "out.unverified.mkv")) == 3
+
+
+@pytest.mark.parametrize("in_segments", [False, True], ids=["in one go", "in segments"])
+def test_the_output_has_its_name_only_after_it_was_compared(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_segments: bool
+) -> None:
+    """Whoever waits for the file never sees one that may yet turn out not to be whole."""
+    output = tmp_path / "out.mkv"
+    was_there = []
+
+    def looking(*args: Any, **more: Any) -> Report:
+        was_there.append(output.exists())
+        return verify(*args, **more)
+
+    monkeypatch.setattr("vidsr.execute.proof.verify", looking)
+    segments = ["--segment", "2"] if in_segments else ["--no-resume"]
+    assert run([str(small), str(output), *SMALL, *segments, "--progress", "none"]) == 0
+    assert was_there == [False]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]

@@ -208,3 +208,13 @@ def test_a_folder_that_vanishes_while_it_is_opened_is_made_again(
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file"):
         Workspace.open(tmp_path / "none" / "b.mkv")
+
+
+def test_unfinished_outputs_of_processes_that_were_killed_are_removed(output: Path) -> None:
+    left = output.with_name(".b.mkv.0123abcd.part")
+    others = [output.with_name(name) for name in ("b.mkv.part", ".c.mkv.0123abcd.part", ".b.mkv.notes.part")]
+    for path in (left, *others):
+        path.touch()
+    with Workspace.open(output):
+        assert not left.exists()
+    assert all(path.exists() for path in others)

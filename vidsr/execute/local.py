@@ -49,9 +49,12 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         run = open_run(prepared, engine, source, _Audited(job, source, writer), stop)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
+        damage = source.damage_in(prepared.frames_segment)
+        elapsed = time.perf_counter() - begun
+        verified = prove(prepared, writer, (*damage, *writer.damage), show)
+        writer.publish()
 
     assert writer.written is not None
-    damage = source.damage_in(prepared.frames_segment)
     receipt = Receipt(
         output=job.output,
         frames_read=end.frames_decoded,
@@ -59,17 +62,16 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         first_pts=writer.written.first_pts,
         last_pts=writer.written.last_pts,
         size_bytes=writer.written.size_bytes,
-        elapsed_seconds=time.perf_counter() - begun,
+        elapsed_seconds=elapsed,
         damage=tuple(str(entry) for entry in damage),
     )
-    verified = prove(prepared, damage=(*damage, *writer.damage), notes=writer.notes)
     show(finished(receipt, end.bottleneck, engine, verified=verified))
     return receipt
 
 
 @dataclass
 class _Audited:
-    """A writer that is finished only if it got every frame; else the output never appears."""
+    """A writer that is completed only if it got every frame; else the output never appears."""
 
     job: Job
     source: SegmentReader | FilteredReader
@@ -83,7 +85,7 @@ class _Audited:
     def finish(self) -> None:
         damage = tuple(self.source.damage_in(Segment()))
         check_frames(self.job, self.source.frames_read, self.written, damage)
-        self.writer.finish()
+        self.writer.complete()
 
 
 def open_run(

@@ -72,7 +72,7 @@ def run_resumable(
     if job.is_piped:
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
-    if made_its_output(job.output):  # killed while it was verified: made anew from the same segments
+    if made_its_output(job.output):  # killed before it cleared up: named anew from the same segments
         prepared = replace(prepared, job=replace(prepared.job, overwrite=True))
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
@@ -138,10 +138,13 @@ class _LongRun:
             bottleneck = self.party.fill(filling, gaps) if gaps else "disk"
             with self.prepared.open_writer() as writer:
                 self._join(writer, filling)
+                writer.complete()
+                damage = (*united(filling.damage), *writer.damage)
+                elapsed = time.perf_counter() - begun
+                verified = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output()
-                writer.finish()
+                writer.publish()
         assert writer.written is not None
-        damage = (*united(filling.damage), *writer.damage)
         receipt = Receipt(
             output=self.prepared.job.output,
             frames_read=filling.frames,
@@ -149,10 +152,9 @@ class _LongRun:
             first_pts=writer.written.first_pts,
             last_pts=writer.written.last_pts,
             size_bytes=writer.written.size_bytes,
-            elapsed_seconds=time.perf_counter() - begun,
+            elapsed_seconds=elapsed,
             damage=tuple(str(entry) for entry in damage),
         )
-        verified = prove(self.prepared, damage=damage, notes=writer.notes)
         self.workspace.remove()
         self.show(finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=verified))
         return receipt

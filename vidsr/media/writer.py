@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vidsr.durable import sync, sync_folder, temporary_name
 from vidsr.errors import (
     DamagedSourceError,
     NoSpaceError,
@@ -65,9 +65,10 @@ class Written:
 
 
 class Writer:
-    """An output file in the making: `write` frames, then `finish`; leaving without `finish` removes it.
+    """An output file in the making: `write` frames, `complete`, then `publish`; leaving earlier removes it.
 
-    notes: one line for people about each thing of the source that is not kept as it is.
+    notes: one line for people about each thing of the source that is not kept as it is. temporary: the file
+    until it has its name. container: its format. written: what came out, once it has its name.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Writer:
         """
         self._output, self._source, self._settings = output, source, settings
         self._width, self._height = width, height
-        self._format = container or OutputFormat.of_path(output)
+        self.container = self._format = container or OutputFormat.of_path(output)
         self._overwrite, self._pipe = overwrite, pipe
         if pipe is None:
             check_target(output, source.path, overwrite=overwrite)
@@ -111,11 +112,11 @@ class Writer:
         )
         self._notes = _losses(source, self._format)
         self._count = self._muxed_frames = self._muxed_bytes = 0
-        self._takes_packets = False
+        self._takes_packets = self._is_complete = False
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self.written: Written | None = None
-        self._temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}.part")
+        self.temporary = temporary_name(output)
         self._container: OutputContainer | None = None
         try:
             with self._muxing("start the output"):
@@ -123,7 +124,7 @@ class Writer:
                 if pipe is not None:
                     options["flush_packets"] = "1"  # whoever watches need not wait for a full buffer
                 self._container = av.open(
-                    f"file:{self._temporary}" if pipe is None else f"pipe:{pipe}",
+                    f"file:{self.temporary}" if pipe is None else f"pipe:{pipe}",
                     mode="w",
                     format=self._format.muxer,
                     container_options=options,
@@ -257,10 +258,15 @@ class Writer:
                 self._container.mux_one(packet)
 
     def finish(self) -> None:
-        """Write what the encoder and the other streams still hold, and give the file its name.
+        """`complete` and `publish`, for whoever has nothing to check in between."""
+        self.complete()
+        self.publish()
 
-        Raises NoSpaceError, OutputExistsError (somebody else made the file meanwhile), OutputError, or
-        DamagedSourceError if there was no frame to write; the unfinished file is gone then.
+    def complete(self) -> None:
+        """Write what the encoder and the other streams still hold; the file is whole and on the disk then.
+
+        Raises NoSpaceError, OutputError, or DamagedSourceError if there was no frame to write; the
+        unfinished file is gone then.
         """
         assert self._container is not None
         if not self._count:
@@ -274,31 +280,51 @@ class Writer:
                 self._container.close()
             self._passthrough.close()
             if self._pipe is None:
-                self._publish()
-            else:
-                self._set_written(self._muxed_bytes)
+                with self._naming(), self.temporary.open("rb+") as file:
+                    sync(file)
         except BaseException:
             self.abort()
             raise
+        self._is_complete = True
 
-    def _publish(self) -> None:
-        try:
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            size = self._temporary.stat().st_size
+    def publish(self) -> None:
+        """Give the complete file its name.
+
+        Raises OutputExistsError (somebody else made the file meanwhile), NoSpaceError, OutputError.
+        """
+        assert self._is_complete
+        if self._pipe is not None:
+            self._set_written(self._output, self._muxed_bytes)
+            return
+        with self._naming():
+            size = self.temporary.stat().st_size
             if self._overwrite:
-                self._temporary.replace(self._output)
+                self.temporary.replace(self._output)
             else:
-                _rename_without_replacing(self._temporary, self._output)
+                _rename_without_replacing(self.temporary, self._output)
+            sync_folder(self._output.parent)
+        self._set_written(self._output, size)
+
+    def set_aside(self, name: Path) -> None:
+        """Give the complete file another name, and never its own; replaces what is there."""
+        assert self._is_complete
+        with self._naming():
+            size = self.temporary.stat().st_size
+            self.temporary.replace(name)
+        self._set_written(name, size)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
         except FileExistsError as error:
             raise _exists(self._output) from error
         except OSError as error:
             raise _output_error(error, self._output, "finish the output") from error
-        self._set_written(size)
 
-    def _set_written(self, size: int) -> None:
+    def _set_written(self, path: Path, size: int) -> None:
         self.written = Written(
-            self._output, self._count, self._first_pts, self._last_pts, size, self._timeline.origin
+            path, self._count, self._first_pts, self._last_pts, size, self._timeline.origin
         )
 
     def abort(self) -> None:
@@ -309,7 +335,7 @@ class Writer:
         if self._container is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError):
                 self._container.close()
-        self._temporary.unlink(missing_ok=True)
+        self.temporary.unlink(missing_ok=True)
 
     @contextmanager
     def _muxing(self, doing: str) -> Iterator[None]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vidsr.durable import output_error
+from vidsr.durable import output_error, remove_temporaries
 from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import PacketFileReader, checked_digest
@@ -120,7 +120,7 @@ class Workspace:
 
     @classmethod
     def open(cls, output: Path) -> Self:
-        """Take the folder of an output, making it if need be.
+        """Take the folder of an output, making it if need be; unfinished files for it are removed.
 
         Raises JobRunningError if another process has it, NoSpaceError, OutputError.
         """
@@ -136,6 +136,7 @@ class Workspace:
                 continue  # its last holder removed the folder just now
             except OSError as error:
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
+            remove_temporaries(output)
             return workspace
 
     def __enter__(self) -> Self:

@@ -54,13 +54,15 @@ def verify(
     color: Color | None = None,
     damage: Sequence[Damage] = (),
     notes: Sequence[str] = (),
+    container: OutputFormat | None = None,
     full: bool = False,
 ) -> Report:
     """Compare an output with the source it was made of.
 
     segment, audio, subtitles: what was asked for. color: what the output's samples were meant to be; None
     = what the source's are. damage: what of the source is known not to be readable, which is not
-    held against the output. notes: the writer's announcements. full: look at every picture instead of some.
+    held against the output. notes: the writer's announcements. container: of the output, None = by
+    its suffix. full: look at every picture instead of some.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
     suffix of no known container. An output that cannot be read is no exception but a failed check.
@@ -72,7 +74,7 @@ def verify(
     except SourceError as error:
         checks = [Check("file", False, "a video", error.message, error.message)]
         return Report(source, output, tuple(checks), full, time.perf_counter() - begun)
-    container = OutputFormat.of_path(output)
+    container = container or OutputFormat.of_path(output)
     timeline = Timeline.of(info, segment, holds_negative=container.holds_negative)
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
     carried, surplus = pair_streams(plans, made)
