@@ -17,9 +17,10 @@ from vidsr.segments.workspace import Workspace, folder_of
 
 
 @pytest.fixture
-def unfinished(tmp_path: Path, repeat_2x: Path) -> Path:
+def unfinished(tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An output of which 30 of 72 frames are finished."""
     output = tmp_path / "film one.mkv"
+    monkeypatch.setattr("sys.argv", ["/usr/bin/vidsr", "in.mkv", "film one.mkv"])
     with crash_after(3):
         run_in_segments(SAMPLE, output, repeat_2x)
     return output
@@ -30,9 +31,11 @@ def test_an_unfinished_job_is_listed_with_how_to_continue(
 ) -> None:
     assert run(["jobs", "list", str(unfinished.parent)]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    words = r"30 of about 72 frames \(42%\) finished, stopped, \d+\.\d MB, \d+\.\d s of work"
+    words = r"30 of about 72 frames \(42%\) finished, stopped, \d+\.\d MB, [\d.]+ s of work"
     assert re.fullmatch(re.escape(f"{unfinished}: ") + words, first)
-    assert re.fullmatch(r"    begun \d{4}-\d\d-\d\d \d\d:\d\d; to continue: vidsr .*", second)
+    assert re.fullmatch(
+        r"    begun \d{4}-\d\d-\d\d \d\d:\d\d; to continue: vidsr in.mkv 'film one.mkv'", second
+    )
 
 
 def test_the_present_folder_is_listed_without_words(

@@ -57,13 +57,17 @@ def test_exact_finds_the_blocks_within_reach_of_a_pixel_and_no_other(data: st.Da
     assert changed(SameInput(grid), before, after).tolist() == expected
 
 
-@pytest.mark.parametrize("changes", [SameInput(GRID), NearInput(GRID, 8.0), NearInput(GRID, 0.01)], ids=repr)
+@pytest.mark.parametrize(
+    "changes",
+    [SameInput(GRID), NearInput(GRID, 8.0), NearInput(GRID, 0.01)],
+    ids=["same", "near 8", "near 0.01"],
+)
 def test_an_equal_picture_is_unchanged(changes: Changes) -> None:
     picture = torch.rand(3, GRID.height, GRID.width)
     assert not changed(changes, picture, picture.clone()).any()
 
 
-@pytest.mark.parametrize("changes", [SameInput(GRID), NearInput(GRID, 8.0)], ids=repr)
+@pytest.mark.parametrize("changes", [SameInput(GRID), NearInput(GRID, 8.0)], ids=["same", "near"])
 def test_a_cut_changes_every_block(changes: Changes) -> None:
     torch.manual_seed(1)
     before = torch.rand(3, GRID.height, GRID.width)
