@@ -18,8 +18,9 @@ from vidsr.media.damage import Damage
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 """The number format the network computes in; "auto" is the fastest good one of the device."""
 
-BackendName = Literal["auto", "torch", "openvino", "onnxruntime"]
-"""What computes the network; "auto" is the fastest that is installed for the device."""
+BackendName = Literal["auto", "torch", "inductor", "openvino", "onnxruntime"]
+"""What computes the network; "auto" is the fastest that is installed for the device and starts at once.
+"inductor" is torch with the layers compiled, which takes half a minute."""
 
 Deinterlace = Literal["off", "auto", "bwdif", "ivtc"]
 """What is done to interlaced video; see `media.interlace`."""

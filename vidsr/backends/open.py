@@ -12,6 +12,7 @@ from vidsr.backends.choose import DTYPES, choose_precision
 from vidsr.backends.fixed_shape import FixedShapeBackend
 from vidsr.backends.onnx_runtime import OnnxRuntimeBackend
 from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
+from vidsr.backends.torch_compiled import CompiledTorchBackend
 from vidsr.backends.torch_eager import TorchBackend
 from vidsr.errors import ArchitectureError, DeviceError, UsageError
 from vidsr.job import BackendName, Precision
@@ -52,7 +53,8 @@ def open_backend(
     precision = choose_precision(precision, device)
     if with_openvino:
         return OpenVinoBackend(network, precision, checkpoint=checkpoint, cache=compiled_graphs_folder())
-    return TorchBackend(network, device, DTYPES[precision], checkpoint=checkpoint)
+    torch_backend = CompiledTorchBackend if name == "inductor" else TorchBackend
+    return torch_backend(network, device, DTYPES[precision], checkpoint=checkpoint)
 
 
 def _precision_for(network: ForeignNetwork, precision: Precision, device: torch.device) -> Precision:
@@ -72,9 +74,9 @@ def _open_graph(
     *,
     with_openvino: bool,
 ) -> Backend:
-    if name == "torch":
+    if name in {"torch", "inductor"}:
         raise UsageError(
-            "the torch backend cannot run .onnx files", "pass --backend onnxruntime, or leave it out"
+            f"the {name} backend cannot run .onnx files", "pass --backend onnxruntime, or leave it out"
         )
     backend: Backend | None = None
     if with_openvino:

@@ -105,10 +105,10 @@ run_option = option_group("Running")
 @run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
 @run_option(
     "--backend",
-    type=click.Choice(["auto", "torch", "openvino", "onnxruntime"]),
+    type=click.Choice(["auto", "torch", "inductor", "openvino", "onnxruntime"]),
     metavar="NAME",
     default="auto",
-    help="torch, openvino, or onnxruntime for .onnx files; default: the fastest installed.",
+    help="torch, inductor (compiles first), openvino, onnxruntime; default: the fastest to start at once.",
 )
 @run_option(
     "--precision",
