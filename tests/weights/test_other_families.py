@@ -6,6 +6,7 @@ are used takes its place, and builds a network that we have the torch module of.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
@@ -145,3 +146,28 @@ def test_code_in_a_checkpoint_is_refused_before_spandrel_sees_it(tmp_path: Path)
     torch.save({"params": {"excite.weight": torch.ones(1)}, "hook": print}, tmp_path / "m.pth")
     with pytest.raises(WeightsFormatError, match="wants to run or build"):
         load_weights_file(tmp_path / "m.pth")
+
+
+def real_spandrel() -> ModuleType:
+    """The package itself, or a skip with the reason: it needs the torchvision of the installed torch."""
+    try:
+        return importlib.import_module("spandrel")
+    except (ImportError, RuntimeError, OSError) as error:
+        pytest.skip(f"spandrel cannot be used here: {error}")
+
+
+def test_a_checkpoint_that_the_real_package_knows_runs_as_its_own_module(tmp_path: Path) -> None:
+    """SPAN, of 2024: convolutions with attention, trained as several branches and run as one."""
+    real_spandrel()
+    span = importlib.import_module("spandrel.architectures.SPAN").SPAN
+    torch.manual_seed(3)
+    module: nn.Module = span(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).eval()
+    loaded = load_weights_file(saved(module, tmp_path / "span.pth"))
+    assert isinstance(loaded, LoadedNetwork)
+    assert "SPAN" in loaded.origin
+    assert loaded.network.scale == 2
+    backend = open_backend(loaded.network, CPU, precision="fp32")
+    x = torch.rand(1, 3, 40, 52)
+    with torch.inference_mode():
+        expected = module(x)
+        assert (backend(x) - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
