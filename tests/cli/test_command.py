@@ -177,3 +177,18 @@ def test_a_lost_terminal_width_does_not_matter(tmp_path: Path) -> None:
     done = vidsr("models", environment={"COLUMNS": "20"})
     assert done.returncode == 0
     assert "realesr-animevideov3" in done.stdout
+
+
+def test_the_end_comes_at_once_and_loses_nothing_said_or_registered(tmp_path: Path) -> None:
+    """Long output into a pipe arrives whole, exit functions run, the exit code is kept."""
+    program = (
+        "import atexit, pathlib, sys\n"
+        "from vidsr.cli.main import leave\n"
+        f"atexit.register(lambda: pathlib.Path({str(tmp_path / 'ran')!r}).touch())\n"
+        "sys.stdout.write('x' * 200_000)\n"
+        "sys.stderr.write('last words')\n"
+        "leave(3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout), done.stderr) == (3, 200_000, "last words")
+    assert (tmp_path / "ran").exists()

@@ -7,11 +7,13 @@ the traceback as well.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -71,9 +73,22 @@ for _command in (upscale, batch, verify, models, info, encoders, bench, jobs):
     cli.add_command(_command)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command: never returns, never shows a traceback unless asked to."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    leave(run(sys.argv[1:] if argv is None else argv))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, with everything said and every exit function run.
+
+    Python's own end takes all modules apart first: 0.6 s once torch and OpenVINO are loaded, of which
+    0.02 s are these functions. By now every thread is joined and every file closed.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
