@@ -12,9 +12,10 @@ from torch import Tensor
 
 from vidsr.errors import DeviceMemoryError, FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
+from vidsr.infer.healing import GROW_AFTER_BATCHES
 from vidsr.infer.picture import Picture
 from vidsr.infer.render import pad_to_multiple
-from vidsr.infer.upscaler import GROW_AFTER_BATCHES, Upscaler
+from vidsr.infer.upscaler import Upscaler
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
 

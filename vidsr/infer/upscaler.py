@@ -1,8 +1,8 @@
 """Frames in, larger frames out: upload, colour, network, resize, colour, download.
 
-It owns batching on the device and what happens when memory runs out; the network is a `Backend`, the
-copies are a `Transfer`, what becomes of pixels is a `Renderer`'s, and what need not be computed again
-is found by `Reuse`. Time stamps pass through untouched.
+The network is a `Backend`, the copies are a `Transfer`, what becomes of pixels is a `Renderer`'s, what is done
+when memory runs out is `Healing`'s, and what need not be computed again is found by `Reuse`. Time stamps pass
+through untouched.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Backend
-from vidsr.errors import DeviceMemoryError, FrameSizeError
+from vidsr.errors import FrameSizeError
 from vidsr.frames import Frame
+from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
 from vidsr.infer.render import Renderer
 from vidsr.infer.reuse import Reuse, ReuseCounts
-from vidsr.infer.tiles import TiledBackend, smallest_window
+from vidsr.infer.tiles import TiledBackend
 from vidsr.infer.transfer import Download, Transfer, open_transfer
 from vidsr.job import REUSE_TOLERANCE, ReuseMode
 from vidsr.media.color import planes_to_rgb
@@ -61,17 +62,10 @@ class PendingFrames:
         ]
 
 
-GROW_AFTER_BATCHES = 50
-"""After so many batches without trouble a batch that was halved is doubled again: what filled the
-device (another program, often) may have gone."""
-
-
 class Upscaler:
     """A backend wrapped so that frames of `source` become frames of `target`.
 
-    batch_size: frames handed to the backend at once. When the device runs out of memory it is halved;
-    when not even one frame fits, pictures are computed in tiles. The same frames are computed again
-    each time, and the batch grows back later.
+    When the device runs out of memory, fewer frames or parts of one are computed at once: see `Healing`.
     """
 
     def __init__(
@@ -91,13 +85,10 @@ class Upscaler:
         reuse: "off" computes every frame whole; "exact" gives the same without computing what did not
         change; "near" takes differences within reuse_tolerance for no change, see NearInput.
         """
-        self.batch_size = batch_size
         # One batch computing while the one before it is downloaded and handed on. A CPU computes in
         # submit() itself, so that nothing would be gained by holding frames back.
         self.in_flight = 1 if backend.device.type == "cuda" else 0
-        self._most_at_once = batch_size
-        self._good_batches = 0
-        self._whole = backend
+        self._dtype = backend.dtype
         self._source = source
         self._target = target
         self._transfer: Transfer = open_transfer(backend.device)
@@ -108,9 +99,15 @@ class Upscaler:
             dither=dither,
             most_pixels=batch_size * source.width * source.height,
         )
+        self._healing = Healing(self._renderer, backend, source, batch_size)
         self._reuse = None
         if reuse != "off":
             self._reuse = Reuse(self._renderer, self._transfer, reuse, reuse_tolerance)
+
+    @property
+    def batch_size(self) -> int:
+        """Frames handed to the backend at once; see `Healing`."""
+        return self._healing.batch_size
 
     @property
     def reuse_counts(self) -> ReuseCounts | None:
@@ -138,52 +135,22 @@ class Upscaler:
                     f"frame {frame.index} ({float(frame.time):.3f} s) is {frame.width}x{frame.height} "
                     f"{frame.format.name}; the stream began as {self._source}"
                 )
-        parts = self._compute(frames)
-        self._good_batches += 1
-        if self._good_batches >= GROW_AFTER_BATCHES and self.batch_size < self._most_at_once:
-            self.batch_size = min(2 * self.batch_size, self._most_at_once)
-            self._good_batches = 0
-        return PendingFrames(parts, self._target)
+        return PendingFrames(self._healing.compute(frames, self._compute), self._target)
 
     @torch.inference_mode()
-    def _compute(self, frames: Sequence[Frame]) -> list[tuple[Batch, Download]]:
-        try:
-            if self._reuse is not None:
-                return self._compute_changes(frames, self._reuse)
-            batch = self._to_batch(frames)
-            with self._transfer.computing():
-                planes = self._renderer.whole(self._renderer.pad(batch.pixels))
-            return [(batch, self._transfer.download(planes))]
-        except (DeviceMemoryError, torch.OutOfMemoryError) as error:
-            self._good_batches = 0
-            if len(frames) == 1:
-                self._use_smaller_tiles(error)
-        # Outside the except block: the exception's traceback holds the tensors that did not fit.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(frames) == 1:
-            return self._compute(frames)
-        half = len(frames) // 2
-        self.batch_size = min(self.batch_size, half)
-        return self._compute(frames[:half]) + self._compute(frames[half:])
+    def _compute(self, frames: Sequence[Frame]) -> tuple[Batch, Download]:
+        if self._reuse is not None:
+            return self._compute_changes(frames, self._reuse)
+        batch = self._to_batch(frames)
+        with self._transfer.computing():
+            planes = self._renderer.whole(self._renderer.pad(batch.pixels))
+        return batch, self._transfer.download(planes)
 
-    def _use_smaller_tiles(self, error: DeviceMemoryError | torch.OutOfMemoryError) -> None:
-        """Halve the window; raise DeviceMemoryError where a smaller one would only waste work."""
-        present = self._renderer.backend.window if isinstance(self._renderer.backend, TiledBackend) else None
-        window = (present or max(self._source.width, self._source.height)) // 2
-        if window < smallest_window(self._whole.halo, self._whole.input_multiple):
-            raise DeviceMemoryError(
-                f"the device has too little memory for one frame of {self._source}"
-                + (f", even in tiles of {present}" if present else ""),
-                "close other programs that use the device, or pass --device cpu",
-            ) from error
-        self._renderer.backend = TiledBackend(self._whole, window)
-
-    def _compute_changes(self, frames: Sequence[Frame], reuse: Reuse) -> list[tuple[Batch, Download]]:
+    def _compute_changes(self, frames: Sequence[Frame], reuse: Reuse) -> tuple[Batch, Download]:
         planes = self._transfer.upload(frames)
         with self._transfer.preparing():
             batch = self._batch_of(planes, frames)
-        return [(batch, reuse.submit(batch.pixels))]
+        return batch, reuse.submit(batch.pixels)
 
     def _to_batch(self, frames: Sequence[Frame]) -> Batch:
         planes = self._transfer.upload(frames)
@@ -192,5 +159,5 @@ class Upscaler:
 
     def _batch_of(self, planes: Sequence[Tensor], frames: Sequence[Frame]) -> Batch:
         source = self._source
-        pixels = planes_to_rgb(planes, source.format, source.color, dtype=self._whole.dtype)
+        pixels = planes_to_rgb(planes, source.format, source.color, dtype=self._dtype)
         return Batch(pixels, tuple(frames))
