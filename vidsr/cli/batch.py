@@ -60,15 +60,13 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     for job in jobs:
         job.output.parent.mkdir(parents=True, exist_ok=True)
 
-    from vidsr.execute.batch import run_batch  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.execute.resumable import run_resumable  # noqa: PLC0415
-    from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
+    from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
+    from vidsr.execute.batch import run_batch  # noqa: PLC0415
 
-    length = None if segment is None else SegmentLength(segment, segment)
     with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
 
         def run(job: Job) -> Receipt:
-            return run_resumable(job, show=renderer.show, resume=resume, length=length)
+            return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
 
         results = run_batch(jobs, run, show=renderer.show)
     return _summarise(results)

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
+from vidsr.api.options import make_job
 from vidsr.cli.interrupts import interruptible
 from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
 from vidsr.errors import UsageError
@@ -20,15 +21,11 @@ from vidsr.job import (
     BadFrames,
     ColorSpace,
     Deinterlace,
-    EncoderRequest,
     Job,
     PipeFormat,
     Precision,
-    RangeRequest,
-    ReadingRules,
     ReuseMode,
     SizeChange,
-    SizeRequest,
 )
 from vidsr.media.standard_streams import STANDARD, claim_stdout, spooled
 from vidsr.presets import DEFAULT_MODEL
@@ -175,11 +172,9 @@ def upscale(**words: Any) -> int:
     segment: int | None = words.pop("segment")
     job = job_of(**words)
 
-    from vidsr.execute.resumable import run_resumable  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.media.scenes import SegmentLength  # noqa: PLC0415
+    from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
     from vidsr.progress import Note  # noqa: PLC0415
 
-    length = None if segment is None else SegmentLength(segment, segment)
     if job.is_piped:
         claim_stdout()  # before anything is printed
     with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
@@ -187,7 +182,7 @@ def upscale(**words: Any) -> int:
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
-        receipt = run_resumable(job, show=renderer.show, resume=resume, length=length)
+        receipt = upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
 
@@ -239,26 +234,32 @@ def job_of(
     no_verify: bool,
     progress: ProgressStyle,
 ) -> Job:
-    if scale is not None and (width is not None or height is not None):
-        raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
     if no_audio and audio not in {"all", "none"}:
         raise UsageError(f"--no-audio contradicts --audio {audio}", "give one of them")
-    first, last = frames or (None, None)
-    return Job(
-        source=source,
-        output=output,
+    return make_job(
+        source,
+        output,
         pipe_format=pipe_format,
         model=model,
         weights=weights,
         denoise=denoise,
-        size=SizeRequest(scale, width, height),
-        rules=ReadingRules(on_bad_frame, on_size_change),
+        scale=scale,
+        width=width,
+        height=height,
+        start=start,
+        end=end,
+        frames=frames,
+        on_bad_frame=on_bad_frame,
+        on_size_change=on_size_change,
         colorspace=colorspace,
         deinterlace=deinterlace,
         filters=vf,
         post_filters=post_vf,
-        range=RangeRequest(start, end, first, last),
-        encoder=EncoderRequest(encoder, crf, encoder_preset, pix_fmt, encoder_options),
+        encoder=encoder,
+        crf=crf,
+        encoder_preset=encoder_preset,
+        pixel_format=pix_fmt,
+        encoder_options=dict(encoder_options),
         device=device,
         backend=backend,
         precision=precision,

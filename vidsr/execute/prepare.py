@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import torch
 
@@ -167,7 +168,7 @@ def prepare(job: Job, show: Show) -> Prepared:
     if filtering is not None:
         info, segment = filtering.info, filtering.filtered_segment
     devices = tuple(choose_device(name.strip()) for name in job.device.split(","))
-    loaded = _load(job, preset, show)
+    loaded = load_model(preset, job.weights, job.denoise, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
     settings, target = _plan_output(job, preset, source, coded_like, scale)
@@ -184,7 +185,7 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
         precision=job.precision,
         checkpoint=stop.check,
     )
-    batch = job.batch or (preset.batch if preset and device.type == "cuda" else 1)
+    batch = job.batch or usual_batch(preset, device)
     upscaler = Upscaler(
         backend,
         prepared.source,
@@ -223,16 +224,27 @@ def _filtering(
     return filtering, picture.format, notes
 
 
-def _load(job: Job, preset: Preset | None, show: Show) -> LoadedNetwork | LoadedGraph:
+def load_model(
+    preset: Preset | None, weights: Path | None, denoise: float | None, show: Show
+) -> LoadedNetwork | LoadedGraph:
+    """A preset's network, or whatever network a file of weights holds; one of the two must be given.
+
+    Raises as load_network and load_weights_file do.
+    """
     if preset is not None:
         return load_network(
             preset,
-            weights=job.weights,
-            denoise=job.denoise,
+            weights=weights,
+            denoise=denoise,
             on_progress=lambda progress: show(Fetching.of(progress)),
         )
-    assert job.weights is not None
-    return load_weights_file(job.weights)
+    assert weights is not None
+    return load_weights_file(weights)
+
+
+def usual_batch(preset: Preset | None, device: torch.device) -> int:
+    """How many frames are computed at once where nobody says it: a CPU's cores are busy with one."""
+    return preset.batch if preset and device.type == "cuda" else 1
 
 
 def _source_picture(info: SourceInfo) -> Picture:

@@ -57,11 +57,13 @@ def run_resumable(
     stop: StopSignal | None = None,
     resume: Resume = "auto",
     length: SegmentLength | None = None,
+    command: str | None = None,
 ) -> Receipt:
     """Do everything the job asks for, beginning with what an earlier run has finished of it.
 
     show: called in this thread with every event. length: of the segments; None = by the kind of device. A
-    job shorter than one segment is run in one go, and so is one that writes to standard output.
+    job shorter than one segment is run in one go, and so is one that writes to standard output. command: what
+    continues the job, for people; None = the command line of this process.
 
     Raises a VidsrError for whatever cannot be done; what is finished by then is kept in the folder beside
     the output. JobChangedError if what is there was made from something else, JobRunningError if another
@@ -85,7 +87,8 @@ def run_resumable(
                     left = f"the unfinished job of {job.output.name} stays as it is"
                     show(Note(f"{left}; vidsr jobs clean removes it"))
                 return run_straight(prepared, party.engine, show=show, stop=stop)
-            return _LongRun(prepared, party, workspace, show, stop).run(notes, header)
+            command = command or shlex.join(["vidsr", *sys.argv[1:]])
+            return _LongRun(prepared, party, workspace, show, stop, command).run(notes, header)
 
 
 def _is_short(prepared: Prepared, party: Alone, workspace: Workspace) -> bool:
@@ -121,6 +124,7 @@ class _LongRun:
     workspace: Workspace
     show: Show
     stop: StopSignal
+    command: str
 
     def run(self, notes: Sequence[str], stream_header: bytes) -> Receipt:
         record = self._record(stream_header)
@@ -163,7 +167,7 @@ class _LongRun:
         prepared = self.prepared
         return JobRecord(
             source=str(prepared.info.path.absolute()),
-            command=shlex.join(["vidsr", *sys.argv[1:]]),
+            command=self.command,
             begun=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
             identity=identity_of(prepared, self.party.words, stream_header),
             plan=plan_to_json(prepared),

@@ -1,8 +1,8 @@
 """Frames in, larger frames out: upload, colour, network, resize, colour, download.
 
-The network is a `Backend`, the copies are a `Transfer`, what becomes of pixels is a `Renderer`'s, what is done
-when memory runs out is `Healing`'s, and what need not be computed again is found by `Reuse`. Time stamps pass
-through untouched.
+The network is a `Backend`, the copies are a `Transfer`, what becomes of pixels is a `Renderer`'s, what is
+done when memory runs out is `Healing`'s, and what need not be computed again is found by `Reuse`. Time
+stamps pass through untouched.
 """
 
 from __future__ import annotations

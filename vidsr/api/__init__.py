@@ -1,0 +1,1 @@
+"""What Python programs call; `vidsr` itself gives its names out. Nothing here prints."""

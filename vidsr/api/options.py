@@ -1,0 +1,210 @@
+"""The options of a job as keywords, and the Job they make; the command line makes its jobs here too.
+
+Plain words in, a frozen record out: no file is opened and neither torch nor av loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypedDict, get_args
+
+from vidsr.errors import UsageError
+from vidsr.job import (
+    REUSE_TOLERANCE,
+    BackendName,
+    BadFrames,
+    ColorSpace,
+    Deinterlace,
+    EncoderRequest,
+    Job,
+    PipeFormat,
+    Precision,
+    RangeRequest,
+    ReadingRules,
+    ReuseMode,
+    SizeChange,
+    SizeRequest,
+)
+
+FilePath = str | os.PathLike[str]
+Number = int | float | Fraction
+
+
+class Options(TypedDict, total=False):
+    """What can be asked for beside source and output; what is left out is decided as the command does.
+
+    model: a preset's name (`vidsr models`). weights: a file instead of its own. denoise: 0 to 1.
+    scale: output factor; or width, height in pixels (one of them: the other follows).
+    start, end: seconds of the source's time. frames: (first, behind the last), counted from 0; None = open.
+    deinterlace: "off", "auto", "bwdif", "ivtc". filters, post_filters: libavfilter's chains before and
+        behind the network.
+    colorspace: "keep", "bt709".
+    encoder, crf, encoder_preset, pixel_format, encoder_options: of the video encoder (`vidsr encoders`).
+    pipe_format: "nut", "y4m"; where the output is "-".
+    audio, subtitles: "all", "first", "none" or a language ("jpn").
+    strict: fail rather than convert or leave out a stream.
+    device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. backend: "auto", "torch", "openvino",
+        "onnxruntime". precision: "auto", "fp32", "bf16", "fp16".
+    batch: frames at once. tile: side of windows in input pixels.
+    reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
+    on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".
+    overwrite: replace an existing output. verify: compare the output with its source at the end.
+    """
+
+    model: str | None
+    weights: FilePath | None
+    denoise: float | None
+    scale: Number | None
+    width: int | None
+    height: int | None
+    start: Number | None
+    end: Number | None
+    frames: tuple[int | None, int | None] | None
+    deinterlace: Deinterlace
+    filters: str
+    post_filters: str
+    colorspace: ColorSpace
+    encoder: str | None
+    crf: float | None
+    encoder_preset: str | None
+    pixel_format: str | None
+    encoder_options: Mapping[str, str | float]
+    pipe_format: PipeFormat
+    audio: str
+    subtitles: str
+    strict: bool
+    device: str
+    backend: BackendName
+    precision: Precision
+    batch: int | None
+    tile: int | None
+    reuse: ReuseMode
+    reuse_tolerance: float
+    on_bad_frame: BadFrames
+    on_size_change: SizeChange
+    overwrite: bool
+    verify: bool
+
+
+def make_job(
+    source: FilePath,
+    output: FilePath,
+    *,
+    model: str | None = None,
+    weights: FilePath | None = None,
+    denoise: float | None = None,
+    scale: Number | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    start: Number | None = None,
+    end: Number | None = None,
+    frames: tuple[int | None, int | None] | None = None,
+    deinterlace: Deinterlace = "off",
+    filters: str = "",
+    post_filters: str = "",
+    colorspace: ColorSpace = "keep",
+    encoder: str | None = None,
+    crf: float | None = None,
+    encoder_preset: str | None = None,
+    pixel_format: str | None = None,
+    encoder_options: Mapping[str, str | float] | None = None,
+    pipe_format: PipeFormat = "nut",
+    audio: str = "all",
+    subtitles: str = "all",
+    strict: bool = False,
+    device: str = "auto",
+    backend: BackendName = "auto",
+    precision: Precision = "auto",
+    batch: int | None = None,
+    tile: int | None = None,
+    reuse: ReuseMode = "exact",
+    reuse_tolerance: float = REUSE_TOLERANCE,
+    on_bad_frame: BadFrames = "keep",
+    on_size_change: SizeChange = "error",
+    overwrite: bool = False,
+    verify: bool = True,
+) -> Job:
+    """The Job of these `Options`. Raises UsageError for values that contradict each other or cannot be."""
+    if scale is not None and (width is not None or height is not None):
+        raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
+    _check_numbers(denoise, {"width": width, "height": height, "batch": batch}, tile)
+    first, behind = frames or (None, None)
+    job = Job(
+        source=Path(source),
+        output=Path(output),
+        pipe_format=pipe_format,
+        model=model,
+        weights=None if weights is None else Path(weights),
+        denoise=denoise,
+        size=SizeRequest(_exact(scale), width, height),
+        rules=ReadingRules(on_bad_frame, on_size_change),
+        colorspace=colorspace,
+        deinterlace=deinterlace,
+        filters=filters,
+        post_filters=post_filters,
+        range=RangeRequest(_exact(start), _exact(end), first, behind),
+        encoder=EncoderRequest(
+            encoder,
+            crf,
+            encoder_preset,
+            pixel_format,
+            tuple((key, str(value)) for key, value in (encoder_options or {}).items()),
+        ),
+        device=device,
+        backend=backend,
+        precision=precision,
+        batch=batch,
+        tile=tile,
+        reuse=reuse,
+        reuse_tolerance=reuse_tolerance,
+        audio=audio,
+        subtitles=subtitles,
+        strict=strict,
+        overwrite=overwrite,
+        verify=verify,
+    )
+    _check_words(job)
+    return job
+
+
+LEAST_TILE = 32
+"""Input pixels: smaller windows are nearly all halo."""
+
+_WORDS: dict[str, Any] = {
+    "pipe_format": PipeFormat,
+    "colorspace": ColorSpace,
+    "deinterlace": Deinterlace,
+    "backend": BackendName,
+    "precision": Precision,
+    "reuse": ReuseMode,
+    "on_bad_frame": BadFrames,
+    "on_size_change": SizeChange,
+}
+
+
+def _check_words(job: Job) -> None:
+    """Whoever calls without a type checker learns here that a word is none of those that mean something."""
+    values = {**job.to_json(), **job.to_json()["rules"]}
+    for name, known in _WORDS.items():
+        if values[name] not in get_args(known):
+            raise UsageError(f"{name} is {values[name]!r}", f"it is one of {', '.join(get_args(known))}")
+
+
+def _check_numbers(denoise: float | None, counts: Mapping[str, int | None], tile: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{name} is {count}", "it is at least 1")
+    if tile is not None and tile < LEAST_TILE:
+        raise UsageError(f"tile is {tile}", f"it is at least {LEAST_TILE}")
+    if denoise is not None and not 0 <= denoise <= 1:
+        raise UsageError(f"denoise is {denoise:g}", "it is between 0 and 1")
+
+
+def _exact(value: Number | None) -> Fraction | None:
+    """Decimals as they are written: 0.1 is a tenth, not the nearest binary number."""
+    if value is None or isinstance(value, Fraction):
+        return value
+    return Fraction(str(value))
