@@ -1,0 +1,57 @@
+"""A random network, as a module and as a file, and a clip that costs little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import ffmpeg
+from tests.weights.samples import random_state
+from vidsr.models import Architecture
+from vidsr.models.base import Network
+
+SMALL = Architecture.srvgg(num_feat=8, num_conv=2, upscale=2, act_type="prelu")
+FOLDING = Architecture.rrdb(num_feat=5, num_block=1, num_grow_ch=3, scale=2)
+
+
+def network_and_file(architecture: Architecture, folder: Path) -> tuple[Network, Path]:
+    state = {name: 0.1 * value for name, value in random_state(architecture, seed=5).items()}
+    network = architecture.build()
+    network.load_state_dict(state)
+    path = folder / f"{architecture.kind}.safetensors"
+    save_file(state, path)
+    return network.eval().requires_grad_(requires_grad=False), path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
+    return network_and_file(SMALL, tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def folding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
+    """A network whose input must be a multiple of two."""
+    return network_and_file(FOLDING, tmp_path_factory.mktemp("folding"))
+
+
+@pytest.fixture(scope="session")
+def slow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that takes some hundredths of a second for a frame of the clip: time enough to stop it."""
+    path = tmp_path_factory.mktemp("slow") / "slow.safetensors"
+    state = random_state(Architecture.srvgg(num_feat=16, num_conv=6, upscale=2, act_type="prelu"), seed=3)
+    save_file({name: torch.mul(value, 0.05) for name, value in state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample at a quarter of its size: 160x90, 72 frames, its sound and subtitles."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    ffmpeg(
+        "-v", "error", "-i", SAMPLE, "-map", "0", "-vf", "scale=160:90", "-c:a", "copy", "-c:s", "copy", path
+    )
+    return path

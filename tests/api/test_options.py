@@ -1,0 +1,114 @@
+"""Options in Python: the same wishes as on the command line give the same job."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidsr.api.options import Options, make_job
+from vidsr.cli.upscale import job_of, resume_mode, upscale
+from vidsr.errors import UsageError
+from vidsr.job import Job
+
+
+def from_words(*words: str) -> Job:
+    """What the command makes of them."""
+    values = upscale.make_context("vidsr", list(words)).params
+    resume_mode(values)
+    values.pop("segment")
+    return job_of(**values)
+
+
+WISHES: list[tuple[str, dict[str, Any]]] = [
+    ("-m realesr-general-x4v3 --denoise 0.5", {"model": "realesr-general-x4v3", "denoise": 0.5}),
+    ("--weights w.pth", {"weights": Path("w.pth")}),
+    ("--scale 1.5", {"scale": 1.5}),
+    ("--width 640 --height 480", {"width": 640, "height": 480}),
+    ("--start 1:23.4 --end 90", {"start": 83.4, "end": 90}),
+    ("--frames 5:", {"frames": (5, None)}),
+    (
+        "--deinterlace ivtc --vf crop=8:8 --post-vf hflip",
+        {"deinterlace": "ivtc", "filters": "crop=8:8", "post_filters": "hflip"},
+    ),
+    (
+        "--encoder libx265 --crf 20 --encoder-preset slow",
+        {"encoder": "libx265", "crf": 20, "encoder_preset": "slow"},
+    ),
+    (
+        "--pix-fmt yuv420p10le -x tune=grain -x bframes=3",
+        {"pixel_format": "yuv420p10le", "encoder_options": {"tune": "grain", "bframes": 3}},
+    ),
+    ("--colorspace bt709 --pipe-format y4m", {"colorspace": "bt709", "pipe_format": "y4m"}),
+    ("--audio jpn --subs none --strict", {"audio": "jpn", "subtitles": "none", "strict": True}),
+    ("--no-audio", {"audio": "none"}),
+    (
+        "--device cpu --backend torch --precision fp32",
+        {"device": "cpu", "backend": "torch", "precision": "fp32"},
+    ),
+    ("--batch 3 --tile 64", {"batch": 3, "tile": 64}),
+    ("--reuse near --reuse-tolerance 2", {"reuse": "near", "reuse_tolerance": 2.0}),
+    (
+        "--on-bad-frame repeat --on-size-change rescale",
+        {"on_bad_frame": "repeat", "on_size_change": "rescale"},
+    ),
+    ("-y --no-verify", {"overwrite": True, "verify": False}),
+    ("", {}),
+]
+
+
+@pytest.mark.parametrize(("words", "options"), WISHES, ids=[words or "none" for words, _ in WISHES])
+def test_options_and_words_make_the_same_job(words: str, options: dict[str, Any]) -> None:
+    assert make_job("in.mkv", Path("out.mkv"), **options) == from_words("in.mkv", "out.mkv", *words.split())
+
+
+def test_these_are_all_options_there_are() -> None:
+    named = {name for _, options in WISHES for name in options}
+    assert named == set(Options.__annotations__)
+    assert named == set(inspect.signature(make_job).parameters) - {"source", "output"}
+
+
+def test_no_field_of_a_job_is_out_of_reach() -> None:
+    plain = make_job("in.mkv", "out.mkv")
+    changed = {
+        field.name
+        for _, options in WISHES
+        for field in fields(Job)
+        if getattr(make_job("in.mkv", "out.mkv", **options), field.name) != getattr(plain, field.name)
+    }
+    assert changed == {field.name for field in fields(Job)} - {"source", "output"}
+
+
+def test_decimals_are_taken_as_they_are_written() -> None:
+    job = make_job("in.mkv", "out.mkv", start=0.1, end=Fraction(1001, 24000) * 30, scale=1.1)
+    assert job.range.start == Fraction(1, 10)
+    assert job.range.end == Fraction(1001, 800)
+    assert job.size.scale == Fraction(11, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 2, "height": 4}, "scale"),
+        ({"backend": "tensorrt"}, "backend is 'tensorrt'"),
+        ({"reuse": "always"}, "reuse is 'always'"),
+        ({"on_bad_frame": "panic"}, "on_bad_frame is 'panic'"),
+        ({"height": 0}, "height is 0"),
+        ({"tile": 16}, "tile is 16"),
+        ({"denoise": 1.5}, "denoise is 1.5"),
+        ({"start": 5, "end": 4}, "start"),
+        ({"start": 5, "frames": (1, 2)}, "frames"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make_job("in.mkv", "out.mkv", **options)
+
+
+def test_an_option_that_is_none_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="hight"):
+        make_job("in.mkv", "out.mkv", hight=3)  # type: ignore[call-arg]
