@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 SAMPLE = HERE.parent.parent / "samples" / "cel.mkv"
 MODELS = ("realesr-animevideov3", "RealESRGAN_x4plus_anime_6B", "RealESRGAN_x4plus")
 GAP = 6  # white pixels between the pictures of a row
-JPEG_QUALITY = 3  # of FFmpeg's 1 to 31; 1 is best
+JPEG_QUALITY = "4"  # of FFmpeg's 1 to 31; 1 is best
 
 Picture = npt.NDArray[np.uint8]
 
@@ -38,11 +38,11 @@ class Place:
     frame: int
     left: int
     top: int
-    width: int = 96
-    height: int = 96
+    width: int = 80
+    height: int = 80
 
 
-PLACES = (Place("models-face", 12, 150, 40), Place("models-city", 44, 60, 60))
+PLACES = (Place("models-day", 12, 172, 48), Place("models-night", 44, 80, 88))
 
 
 def main(folder: Path) -> None:
@@ -60,7 +60,10 @@ def frame_of(place: Place) -> Picture:
     """The frame as R'G'B' (H, W, 3)."""
     with av.open(SAMPLE) as container:
         frame = next(islice(container.decode(video=0), place.frame, None))
-    return frame.to_ndarray(format="rgb24").astype(np.uint8)
+    rgb = frame.reformat(
+        format="rgb24", src_colorspace="ITU709", src_color_range="MPEG", interpolation="BICUBIC"
+    )
+    return rgb.to_ndarray().astype(np.uint8)
 
 
 def bicubic(picture: Picture) -> Picture:
@@ -89,10 +92,9 @@ def write(path: Path, picture: Picture) -> None:
     """As JPEG."""
     height, width, _ = picture.shape
     with av.open(path, "w", format="image2", options={"update": "1"}) as container:
-        stream = container.add_stream("mjpeg", rate=Fraction(1), options={"qmin": "1"})
+        quality = {"qmin": JPEG_QUALITY, "qmax": JPEG_QUALITY}
+        stream = container.add_stream("mjpeg", rate=Fraction(1), options=quality)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj444p"
-        stream.codec_context.qscale = True
-        stream.codec_context.global_quality = JPEG_QUALITY * 118  # FF_QP2LAMBDA
         frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
             format="yuvj444p", dst_colorspace="ITU601", dst_color_range="JPEG"
         )
