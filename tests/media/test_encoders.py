@@ -233,6 +233,20 @@ def test_quality_setting_changes_the_size(clips: ClipShelf, tmp_path: Path) -> N
         assert sizes[1] < 0.8 * sizes[0], name
 
 
+@pytest.mark.parametrize(("name", "suffix"), [("libx264", "mkv"), ("prores_ks", "mov"), ("prores_ks", "mkv")])
+def test_decoded_frames_have_the_matrix_primaries_and_transfer_that_were_given(
+    clips: ClipShelf, tmp_path: Path, name: str, suffix: str
+) -> None:
+    settings = settings_for(name, source=YUV420, container=suffix, threads=1)
+    source, output = probe(clips("b_frames.mp4")), tmp_path / f"out.{suffix}"
+    planes = flat_planes(settings.layout, 96, 64, 90)
+    with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
+        writer.write(Frame(planes, settings.layout, BT709, 0, source.time_base, 0, 512))
+        writer.finish()
+    _, said = reference.ffmpeg("-i", output, "-vf", "showinfo", "-f", "null", "-")
+    assert "color_space:bt709 color_primaries:bt709 color_trc:bt709" in said
+
+
 @pytest.mark.parametrize("name", ["ffv1", "libsvtav1", "libvpx-vp9"])
 def test_encoders_that_take_odd_sizes_give_them_back(clips: ClipShelf, tmp_path: Path, name: str) -> None:
     settings = settings_for(name, source=YUV420, threads=1)
