@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from tests.paths import SAMPLE
@@ -36,15 +35,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
 def folding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
     """A network whose input must be a multiple of two."""
     return network_and_file(FOLDING, tmp_path_factory.mktemp("folding"))
-
-
-@pytest.fixture(scope="session")
-def slow_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that takes some hundredths of a second for a frame of the clip: time enough to stop it."""
-    path = tmp_path_factory.mktemp("slow") / "slow.safetensors"
-    state = random_state(Architecture.srvgg(num_feat=16, num_conv=6, upscale=2, act_type="prelu"), seed=3)
-    save_file({name: torch.mul(value, 0.05) for name, value in state.items()}, path)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -20,19 +20,51 @@ from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, InterruptedByUser, SourceMissingError, UsageError
 from vidsr.execute.local import run_job
+from vidsr.frames import Frame
+from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt
+from vidsr.models.base import Network
 from vidsr.progress import Event, Finished, Joining, Note, Started, Working
 from vidsr.segments.workspace import folder_of, read_contents
 
 QUICK: dict[str, Any] = {"device": "cpu", "backend": "torch", "precision": "fp32", "encoder": "ffv1"}
 
 
+UNHURRIED = """
+import time
+from vidsr.infer.upscaler import Upscaler
+submit = Upscaler.submit
+def take_your_time(upscaler, frames):
+    time.sleep(0.015)
+    return submit(upscaler, frames)
+Upscaler.submit = take_your_time
+"""
+"""Time enough to stop a run in, on any machine."""
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for runs in this process."""
+    submit = Upscaler.submit
+
+    def take_your_time(upscaler: Upscaler, frames: Sequence[Frame]) -> PendingFrames:
+        time.sleep(0.015)
+        return submit(upscaler, frames)
+
+    monkeypatch.setattr(Upscaler, "submit", take_your_time)
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, clip: Path, slow_weights: Path) -> Path:
+def weights(small: tuple[Network, Path]) -> Path:
+    return small[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, clip: Path, weights: Path) -> Path:
     """The job in one go, by the way that every other one is compared with."""
     output = tmp_path_factory.mktemp("whole") / "whole.mkv"
     plain = QUICK | {"encoder": EncoderRequest("ffv1")}
-    run_job(Job(clip, output, weights=slow_weights, reuse="off", **plain), show=lambda _: None)
+    run_job(Job(clip, output, weights=weights, reuse="off", **plain), show=lambda _: None)
     return output
 
 
@@ -46,7 +78,7 @@ def no_thread_is_left() -> bool:
 
 
 def test_upscale_gives_the_receipt_and_a_whole_output(
-    tmp_path: Path, clip: Path, slow_weights: Path, whole: Path
+    tmp_path: Path, clip: Path, weights: Path, whole: Path
 ) -> None:
     events: list[Event] = []
     threads = set()
@@ -57,7 +89,7 @@ def test_upscale_gives_the_receipt_and_a_whole_output(
 
     output = tmp_path / "out.mkv"
     receipt = vidsr.upscale(
-        str(clip), output, weights=slow_weights, on_event=on_event, segment_frames=30, reuse="off", **QUICK
+        str(clip), output, weights=weights, on_event=on_event, segment_frames=30, reuse="off", **QUICK
     )
     assert_type(receipt, vidsr.Receipt)
     assert receipt.frames_written == 72
@@ -71,12 +103,13 @@ def test_upscale_gives_the_receipt_and_a_whole_output(
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("error", [RuntimeError("enough"), KeyboardInterrupt()], ids=["error", "Ctrl+C"])
 def test_what_ends_a_call_early_is_raised_and_the_same_call_continues(
-    tmp_path: Path, clip: Path, slow_weights: Path, whole: Path, error: BaseException
+    tmp_path: Path, clip: Path, weights: Path, whole: Path, error: BaseException
 ) -> None:
     output = tmp_path / "out.mkv"
-    options: dict[str, Any] = {"weights": slow_weights, "segment_frames": 10, "reuse": "off"} | QUICK
+    options: dict[str, Any] = {"weights": weights, "segment_frames": 10, "reuse": "off"} | QUICK
 
     def end_it(event: Event) -> None:
         if isinstance(event, Working) and event.frames_done >= 20:
@@ -97,9 +130,9 @@ def test_what_ends_a_call_early_is_raised_and_the_same_call_continues(
     assert frame_lines(output) == frame_lines(whole)
 
 
-def test_a_run_gives_its_events_and_then_its_receipt(tmp_path: Path, clip: Path, slow_weights: Path) -> None:
+def test_a_run_gives_its_events_and_then_its_receipt(tmp_path: Path, clip: Path, weights: Path) -> None:
     output = tmp_path / "out.mkv"
-    with vidsr.run(clip, output, weights=slow_weights, frames=(0, 24), **QUICK) as run:
+    with vidsr.run(clip, output, weights=weights, frames=(0, 24), **QUICK) as run:
         assert_type(run, vidsr.Run)
         events = list(run)
         assert isinstance(events[0], Started)
@@ -111,11 +144,12 @@ def test_a_run_gives_its_events_and_then_its_receipt(tmp_path: Path, clip: Path,
     assert no_thread_is_left()
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_leaving_the_loop_stops_the_run_and_the_same_call_continues(
-    tmp_path: Path, clip: Path, slow_weights: Path, whole: Path
+    tmp_path: Path, clip: Path, weights: Path, whole: Path
 ) -> None:
     output = tmp_path / "out.mkv"
-    options: dict[str, Any] = {"weights": slow_weights, "segment_frames": 10, "reuse": "off"} | QUICK
+    options: dict[str, Any] = {"weights": weights, "segment_frames": 10, "reuse": "off"} | QUICK
     for event in vidsr.run(clip, output, **options):
         if isinstance(event, Working) and event.frames_done >= 20:
             break
@@ -132,9 +166,10 @@ def test_leaving_the_loop_stops_the_run_and_the_same_call_continues(
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_a_closed_run_says_what_it_has_kept(tmp_path: Path, clip: Path, slow_weights: Path) -> None:
+@pytest.mark.usefixtures("unhurried")
+def test_a_closed_run_says_what_it_has_kept(tmp_path: Path, clip: Path, weights: Path) -> None:
     output = tmp_path / "out.mkv"
-    with vidsr.run(clip, output, weights=slow_weights, segment_frames=10, **QUICK) as run:
+    with vidsr.run(clip, output, weights=weights, segment_frames=10, **QUICK) as run:
         for event in run:
             if isinstance(event, Working) and event.frames_done >= 10:
                 run.close()
@@ -216,9 +251,7 @@ def python(program: str, *arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def test_importing_loads_nothing_and_a_call_prints_nothing(
-    tmp_path: Path, clip: Path, slow_weights: Path
-) -> None:
+def test_importing_loads_nothing_and_a_call_prints_nothing(tmp_path: Path, clip: Path, weights: Path) -> None:
     program = (
         "import sys, vidsr\n"
         "assert not {'torch', 'av', 'numpy', 'rich', 'click'} & set(sys.modules)\n"
@@ -228,14 +261,16 @@ def test_importing_loads_nothing_and_a_call_prints_nothing(
         "    import numpy\n"
         "    upscaler(numpy.zeros((9, 9, 3), numpy.uint8))\n"
     )
-    process = python(program, clip, tmp_path / "out.mkv", slow_weights)
+    process = python(program, clip, tmp_path / "out.mkv", weights)
     said = process.communicate(timeout=100)
     assert said == ("", "")
     assert process.returncode == 0
     assert (tmp_path / "out.mkv").exists()
 
 
-ENDING = """
+ENDING = (
+    UNHURRIED
+    + """
 import sys, vidsr
 options = {"segment_frames": 8, "backend": "torch", "device": "cpu", "precision": "fp32"}
 run = vidsr.run(*sys.argv[1:3], weights=sys.argv[3], **options)
@@ -244,16 +279,17 @@ for event in run:
         print("ready", flush=True)
         {end}
 """
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("way", ["the program ends", "Ctrl+C"])
 def test_the_end_of_the_program_is_the_end_of_a_run_and_loses_nothing(
-    tmp_path: Path, clip: Path, slow_weights: Path, way: str
+    tmp_path: Path, clip: Path, weights: Path, way: str
 ) -> None:
     output = tmp_path / "out.mkv"
     end = "sys.exit(7)" if way == "the program ends" else "continue"
-    process = python(ENDING.replace("{end}", end), clip, output, slow_weights)
+    process = python(ENDING.replace("{end}", end), clip, output, weights)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     if way == "Ctrl+C":
@@ -269,10 +305,10 @@ def test_the_end_of_the_program_is_the_end_of_a_run_and_loses_nothing(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_ctrl_c_in_a_call_is_a_keyboard_interrupt_that_says_what_is_kept(
-    tmp_path: Path, clip: Path, slow_weights: Path
+    tmp_path: Path, clip: Path, weights: Path
 ) -> None:
     output = tmp_path / "out.mkv"
-    program = (
+    program = UNHURRIED + (
         "import sys, vidsr\n"
         "def show(event):\n"
         "    if getattr(event, 'frames_done', 0) >= 8: print('ready', flush=True)\n"
@@ -281,7 +317,7 @@ def test_ctrl_c_in_a_call_is_a_keyboard_interrupt_that_says_what_is_kept(
         "                  device='cpu', backend='torch', precision='fp32')\n"
         "except vidsr.VidsrError: sys.exit('swallowed')\n"
     )
-    process = python(program, clip, output, slow_weights)
+    process = python(program, clip, output, weights)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
@@ -294,18 +330,19 @@ def test_ctrl_c_in_a_call_is_a_keyboard_interrupt_that_says_what_is_kept(
     assert int(kept[1]) == kept_frames(output) >= 8
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_jobs_that_a_program_has_begun_are_listed_with_its_call(
-    tmp_path: Path, clip: Path, slow_weights: Path
+    tmp_path: Path, clip: Path, weights: Path
 ) -> None:
     output = tmp_path / "out.mkv"
     for event in vidsr.run(
-        clip, output, weights=slow_weights, segment_frames=8, scale=1.5, encoder="ffv1", device="cpu"
+        clip, output, weights=weights, segment_frames=8, scale=1.5, encoder="ffv1", device="cpu"
     ):
         if isinstance(event, Working) and event.frames_done >= 8:
             break
     record = read_contents(folder_of(output)).record
     assert record is not None
     assert record.command == (
-        f"vidsr.run({str(clip)!r}, {str(output)!r}, weights={str(slow_weights)!r}, scale=1.5, "
+        f"vidsr.run({str(clip)!r}, {str(output)!r}, weights={str(weights)!r}, scale=1.5, "
         "encoder='ffv1', device='cpu', segment_frames=8)"
     )
