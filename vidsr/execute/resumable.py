@@ -87,8 +87,7 @@ def run_resumable(
                     left = f"the unfinished job of {job.output.name} stays as it is"
                     show(Note(f"{left}; vidsr jobs clean removes it"))
                 return run_straight(prepared, party.engine, show=show, stop=stop)
-            command = command or shlex.join(["vidsr", *sys.argv[1:]])
-            return _LongRun(prepared, party, workspace, show, stop, command).run(notes, header)
+            return _LongRun(prepared, party, workspace, show, stop, command=command).run(notes, header)
 
 
 def _is_short(prepared: Prepared, party: Alone, workspace: Workspace) -> bool:
@@ -124,7 +123,7 @@ class _LongRun:
     workspace: Workspace
     show: Show
     stop: StopSignal
-    command: str
+    command: str | None = None
 
     def run(self, notes: Sequence[str], stream_header: bytes) -> Receipt:
         record = self._record(stream_header)
@@ -167,7 +166,7 @@ class _LongRun:
         prepared = self.prepared
         return JobRecord(
             source=str(prepared.info.path.absolute()),
-            command=self.command,
+            command=self.command or shlex.join(["vidsr", *sys.argv[1:]]),
             begun=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
             identity=identity_of(prepared, self.party.words, stream_header),
             plan=plan_to_json(prepared),
