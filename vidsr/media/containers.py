@@ -88,7 +88,7 @@ class OutputFormat:
         """
         suffix = path.suffix.lower().removeprefix(".")
         if suffix not in _SUFFIXES:
-            raise UnknownNameError("container suffix", path.suffix or path.name, _SUFFIXES, "the README")
+            raise UnknownNameError("container suffix", path.suffix or path.name, _SUFFIXES, "docs/encoders.md")
         return cls.named(_SUFFIXES[suffix])
 
     @classmethod
@@ -101,7 +101,7 @@ class OutputFormat:
         for known in _FORMATS:
             if known.muxer == muxer:
                 return known
-        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], "the README")
+        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], "docs/encoders.md")
 
     @classmethod
     def suffixes_for(cls, codec: str) -> tuple[str, ...]:
