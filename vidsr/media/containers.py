@@ -56,6 +56,9 @@ COVER_TYPES = {
 """Codec of a cover picture -> (file suffix, MIME type) as an attachment."""
 
 
+_LISTED = "docs/encoders.md"
+
+
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
     """A container to write.
@@ -88,7 +91,7 @@ class OutputFormat:
         """
         suffix = path.suffix.lower().removeprefix(".")
         if suffix not in _SUFFIXES:
-            raise UnknownNameError("container suffix", path.suffix or path.name, _SUFFIXES, "docs/encoders.md")
+            raise UnknownNameError("container suffix", path.suffix or path.name, _SUFFIXES, _LISTED)
         return cls.named(_SUFFIXES[suffix])
 
     @classmethod
@@ -101,7 +104,7 @@ class OutputFormat:
         for known in _FORMATS:
             if known.muxer == muxer:
                 return known
-        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], "docs/encoders.md")
+        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], _LISTED)
 
     @classmethod
     def suffixes_for(cls, codec: str) -> tuple[str, ...]:
