@@ -27,6 +27,8 @@
     │   └── DownloadError         the weights could not be fetched
     ├── DeviceError               the device does not exist or cannot do what was asked
     │   └── DeviceMemoryError     the device ran out of memory
+    ├── ToolMissingError          a program or package that is not vidsr's own and not there
+    ├── TooLateError              no way of doing a job is done in time
     └── InterruptedByUser         exit 130: Ctrl+C or SIGTERM
 
 It knows words and exit codes, never how an error is printed (that is `cli`).
@@ -198,6 +200,14 @@ class DeviceError(VidsrError):
 
 class DeviceMemoryError(DeviceError):
     """The device ran out of memory."""
+
+
+class ToolMissingError(VidsrError):
+    """A program or package that is not vidsr's own is needed, and not there."""
+
+
+class TooLateError(VidsrError):
+    """No way of doing a job is done in time."""
 
 
 class InterruptedByUser(VidsrError):  # noqa: N818 (not an error of the program)

@@ -23,6 +23,7 @@ from vidsr.cli.bench import bench
 from vidsr.cli.encoders import encoders
 from vidsr.cli.info import info
 from vidsr.cli.jobs import jobs
+from vidsr.cli.metrics import metrics
 from vidsr.cli.models import models
 from vidsr.cli.upscale import upscale
 from vidsr.cli.verify import verify
@@ -69,7 +70,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, batch, verify, models, info, encoders, bench, jobs):
+for _command in (upscale, batch, verify, metrics, models, info, encoders, bench, jobs):
     cli.add_command(_command)
 
 

@@ -1,0 +1,1 @@
+"""How alike two videos are: PSNR, SSIM and VMAF, frame by frame."""
