@@ -26,7 +26,7 @@ NOT_RUN = {
 }
 """A word of a command, and why commands with it are parsed and not run."""
 
-MAKES_NO_FILE = {"verify", "models", "encoders", "info", "jobs", "--help", "batch"}
+MAKES_NO_FILE = {"verify", "estimate", "metrics", "models", "encoders", "info", "jobs", "--help", "batch"}
 
 COMMANDS = commands()
 PROGRAMS = programs()

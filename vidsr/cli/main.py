@@ -21,6 +21,7 @@ from vidsr import __version__
 from vidsr.cli.batch import batch
 from vidsr.cli.bench import bench
 from vidsr.cli.encoders import encoders
+from vidsr.cli.estimate import estimate
 from vidsr.cli.info import info
 from vidsr.cli.jobs import jobs
 from vidsr.cli.metrics import metrics
@@ -70,7 +71,7 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, batch, verify, metrics, models, info, encoders, bench, jobs):
+for _command in (upscale, batch, estimate, verify, metrics, models, info, encoders, bench, jobs):
     cli.add_command(_command)
 
 
