@@ -15,8 +15,9 @@ from typing import Any, Literal
 from vidsr.errors import UsageError
 from vidsr.media.damage import Damage
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-"""The number format the network computes in; "auto" is the fastest good one of the device."""
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+"""The number format the network computes in; "auto" is the fastest good one of the device, never int8, which
+costs some of the picture."""
 
 BackendName = Literal["auto", "torch", "inductor", "openvino", "onnxruntime"]
 """What computes the network; "auto" is the fastest that is installed for the device and starts at once.

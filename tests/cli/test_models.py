@@ -51,6 +51,16 @@ def test_show_tells_the_facts_of_the_layers(capsys: pytest.CaptureFixture[str]) 
     assert "realesr-general-wdn-x4v3.pth" in text
 
 
+def test_show_says_what_int8_costs_where_there_is_int8(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "show", "realesr-animevideov3", "--json"]) == 0
+    stated = json.loads(capsys.readouterr().out)["int8_psnr_db"]
+    assert 40 < stated < 60
+    assert run(["models", "show", "realesr-animevideov3"]) == 0
+    assert f"{stated:.1f} dB to fp32; --precision int8" in capsys.readouterr().out
+    assert run(["models", "show", "realesr-general-x4v3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["int8_psnr_db"] is None
+
+
 def test_verify_tells_a_wrong_file_from_a_good_one(
     own_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,7 +50,8 @@ def choose_precision(wish: Precision, device: torch.device) -> Precision:
     """The number format to compute in; never "auto".
 
     "auto" is fp16 on CUDA, bf16 on CPUs that multiply it in hardware, fp32 elsewhere. fp16 on a CPU
-    is far slower than fp32 in torch, so it is refused there instead of crawling.
+    is far slower than fp32 in torch, so it is refused there instead of crawling. int8 is for CPUs with
+    VNNI. Raises UsageError for what is refused.
     """
     if wish == "auto":
         if device.type == "cuda":
@@ -58,6 +59,14 @@ def choose_precision(wish: Precision, device: torch.device) -> Precision:
         if device.type == "cpu" and cpu_multiplies_bf16():
             return "bf16"
         return "fp32"
+    if wish == "int8":
+        if device.type != "cpu":
+            raise UsageError(f"int8 runs on CPUs only, not on {device}", "leave out --precision")
+        if not cpu_multiplies_int8():
+            raise UsageError(
+                "this CPU has no 8-bit dot products (VNNI), without which int8 overflows and is slow",
+                "use --precision bf16, fp32 or auto",
+            )
     if wish == "fp16" and device.type == "cpu":
         raise UsageError("fp16 is slower than fp32 on a CPU", "use --precision bf16, fp32 or auto")
     return wish
@@ -73,6 +82,14 @@ def cpu_multiplies_bf16() -> bool:
         return _linux_cpu_has("bf16")
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
+
+
+def cpu_multiplies_int8() -> bool:
+    """Whether the CPU has 8-bit dot products that add up in 32 bits (AVX-512 VNNI, or AVX VNNI).
+
+    Older instructions add pairs of products in 16 bits, where a byte times a signed byte overflows.
+    """
+    return bool(getattr(torch.cpu, "_is_vnni_supported", lambda: False)()) or _linux_cpu_has("avx_vnni")
 
 
 def _linux_cpu_has(feature: str) -> bool:

@@ -19,6 +19,7 @@ from vidsr.job import BackendName, Precision
 from vidsr.models.base import Network
 from vidsr.models.foreign import ForeignNetwork
 from vidsr.models.graph import Graph
+from vidsr.weights.int8 import SUFFIX, Int8Constants, constants_files
 
 
 def open_backend(
@@ -28,8 +29,11 @@ def open_backend(
     name: BackendName = "auto",
     precision: Precision = "auto",
     checkpoint: Checkpoint = never_stop,
+    constants: Int8Constants | None = None,
 ) -> Backend:
     """The network, ready to run.
+
+    constants: the network's own in int8, where there are some; used for that precision only.
 
     "auto" is OpenVINO on CPUs where it is installed (extra `openvino`); everywhere else torch for
     networks and ONNX Runtime for graphs. Raises DeviceError where the named backend is missing or cannot
@@ -43,6 +47,8 @@ def open_backend(
     with_openvino = name == "openvino" or (
         name == "auto" and device.type == "cpu" and openvino_is_installed()
     )
+    if precision == "int8":
+        _check_int8(constants, name, with_openvino=with_openvino)
     if isinstance(network, Graph):
         return _open_graph(network, device, name, precision, checkpoint, with_openvino=with_openvino)
     if name == "onnxruntime":
@@ -52,9 +58,26 @@ def open_backend(
         with_openvino = name == "openvino"  # which refuses it: it knows the layers of ours
     precision = choose_precision(precision, device)
     if with_openvino:
-        return OpenVinoBackend(network, precision, checkpoint=checkpoint, cache=compiled_graphs_folder())
+        return OpenVinoBackend(
+            network, precision, checkpoint=checkpoint, cache=compiled_graphs_folder(), constants=constants
+        )
     torch_backend = CompiledTorchBackend if name == "inductor" else TorchBackend
     return torch_backend(network, device, DTYPES[precision], checkpoint=checkpoint)
+
+
+def _check_int8(constants: Int8Constants | None, name: BackendName, *, with_openvino: bool) -> None:
+    if constants is None:
+        models = ", ".join(sorted(path.name.removesuffix(SUFFIX) for path in constants_files()))
+        raise UsageError(
+            "int8 needs constants that were tuned for exactly these weights, and there are none",
+            f"leave out --precision; {models} has int8" if models else "leave out --precision",
+        )
+    if not with_openvino:
+        chosen = "torch" if name == "auto" else name
+        raise UsageError(
+            f"the {chosen} backend has no int8",
+            "use --device cpu --backend openvino (the extra [openvino]), or leave out --precision",
+        )
 
 
 def _precision_for(network: ForeignNetwork, precision: Precision, device: torch.device) -> Precision:

@@ -1,7 +1,8 @@
 """OpenVINO on the CPU: the fastest way there to run the same network.
 
 Measured on a 2-core AVX-512 BF16 machine (640x480, animevideov3): 0.455 s a frame in bf16 where torch
-takes 0.75, and 0.92 in fp32 where torch takes 1.64.
+takes 0.75, and 0.92 in fp32 where torch takes 1.64. In int8, which loses some of the picture and so is never
+chosen by itself, it takes three fifths of bf16's time (`benchmarks/int8.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vidsr.errors import ArchitectureError, DeviceMemoryError
 from vidsr.job import Precision
 from vidsr.models.base import Network
 from vidsr.models.graph import Graph
+from vidsr.weights.int8 import Int8Constants
 
 if TYPE_CHECKING:
     import openvino
@@ -30,6 +32,9 @@ SHAPES_KEPT = 20
 """Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows.
 With 4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept 16 times. A window's
 takes 5 to 30 MB."""
+_WITHOUT_INTEGERS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""What is not in integers is computed in this. bf16 in the first layer and in the enlarged picture would cost
+as much of the picture as all the integers do: it gave 46 dB to the same constants with f32 there."""
 
 
 def openvino_is_installed() -> bool:
@@ -50,13 +55,16 @@ class OpenVinoBackend:
         checkpoint: Checkpoint = never_stop,
         cache: Path | None = None,
         threads: int | None = None,
+        constants: Int8Constants | None = None,
     ) -> None:
-        """precision: "fp32" or "bf16". cache: folder for compiled graphs, so that a later start is
-        quicker; None keeps none. threads: CPU threads, None = all that this process may use.
+        """precision: "fp32", "bf16", or "int8" with the network's constants. cache: folder for compiled
+        graphs, so that a later start is quicker; None keeps none. threads: CPU threads, None = all that
+        this process may use.
         """
         import openvino  # noqa: PLC0415 (an optional dependency)
 
         from vidsr.backends.openvino_graph import build_graph  # noqa: PLC0415
+        from vidsr.backends.openvino_int8 import build_int8_graph  # noqa: PLC0415
         from vidsr.backends.openvino_onnx import read_graph  # noqa: PLC0415
 
         self.device = torch.device("cpu")
@@ -66,11 +74,17 @@ class OpenVinoBackend:
         self.input_multiple = network.input_multiple
         self.words = f"OpenVINO {precision} on cpu"
         self._checkpoint = checkpoint
-        self._model = read_graph(network) if isinstance(network, Graph) else build_graph(network)
+        if precision == "int8":
+            if constants is None:
+                raise ArchitectureError("int8 needs constants made for this network")
+            self.words += f" ({constants.loss_db:.1f} dB to fp32)"
+            self._model = build_int8_graph(constants)
+        else:
+            self._model = read_graph(network) if isinstance(network, Graph) else build_graph(network)
         self._core = openvino.Core()
         self._properties: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": _WITHOUT_INTEGERS[precision],
         }
         if threads is not None:
             self._properties["INFERENCE_NUM_THREADS"] = threads

@@ -46,7 +46,7 @@ def _compact(network: SRVGGNetCompact, picture: Node) -> Node:
         features = _layer(layer, features)
     # PixelShuffle: channel c * r * r + i * r + j goes to row i, column j of colour c
     detail = op.depth_to_space(features, "depth_first", network.scale)
-    return op.add(detail, _enlarge(picture, network.scale))
+    return op.add(detail, enlarge(picture, network.scale))
 
 
 def _rrdb(network: RRDBNet, picture: Node) -> Node:
@@ -61,7 +61,7 @@ def _rrdb(network: RRDBNet, picture: Node) -> Node:
         features = _residual(features, start)
     features = op.add(first, _layer(network.conv_body, features))
     for number, factor in enumerate(network.factors, start=1):
-        features = _enlarge(features, factor)
+        features = enlarge(features, factor)
         features = _leaky(_layer(network.get_submodule(f"conv_up{number}"), features), SLOPE)
     features = _leaky(_layer(network.conv_hr, features), SLOPE)
     return _layer(network.conv_last, features)
@@ -103,7 +103,7 @@ def _leaky(x: Node, slope: float) -> Node:
     return op.prelu(x, op.constant(np.array([slope], np.float32)))
 
 
-def _enlarge(x: Node, factor: int) -> Node:
+def enlarge(x: Node, factor: int) -> Node:
     """Nearest-neighbour enlargement by an integer: pixel i comes from floor(i / factor)."""
     return op.interpolate(
         x,

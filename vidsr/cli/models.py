@@ -52,11 +52,13 @@ def show(name: str, as_json: bool) -> None:
     from vidsr.models.architecture import Architecture  # noqa: PLC0415 (torch loads here)
     from vidsr.models.facts import facts  # noqa: PLC0415
     from vidsr.weights.catalog import entry  # noqa: PLC0415
+    from vidsr.weights.int8 import loss_of  # noqa: PLC0415
 
     preset = find_preset(name)
     found = entry(preset)
     architecture = Architecture(preset.architecture, preset.arguments)
     known = facts(architecture)
+    int8_db = loss_of(preset.name)
     if as_json:
         derived = {
             "architecture": str(architecture),
@@ -65,6 +67,7 @@ def show(name: str, as_json: bool) -> None:
             "parameters": known.parameters,
             "flops_per_pixel": known.flops_per_pixel,
             "peak_bytes_per_pixel_fp16": known.peak_activation_bytes_per_pixel(2),
+            "int8_psnr_db": int8_db,
         }
         click.echo(json.dumps(_fields(found) | derived, ensure_ascii=False, indent=2))
         return
@@ -75,6 +78,8 @@ def show(name: str, as_json: bool) -> None:
     fp16, fp32 = (known.peak_activation_bytes_per_pixel(size) for size in (2, 4))
     click.echo(f"  Memory        {fp16:,} bytes a pixel at the most in fp16 or bf16, {fp32:,} in fp32")
     click.echo(f"  Halo          an output pixel sees {known.halo} pixels of the input around it")
+    if int8_db is not None:
+        click.echo(f"  Int8          {int8_db:.1f} dB to fp32; --precision int8, OpenVINO on CPUs with VNNI")
     if known.input_multiple > 1:
         click.echo(f"  Sizes         padded to multiples of {known.input_multiple}")
     for holding in found.holdings:

@@ -109,10 +109,10 @@ run_option = option_group("Running")
 )
 @run_option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    type=click.Choice(["auto", "fp32", "bf16", "fp16", "int8"]),
     metavar="FORMAT",
     default="auto",
-    help="fp32, bf16 or fp16; default: the fastest good one.",
+    help="fp32, bf16, fp16, or int8, which costs some of the picture (models show); default: auto.",
 )
 @run_option(
     "--batch", metavar="N", type=click.IntRange(1, 256), help="Frames at once; default: by device and model."
