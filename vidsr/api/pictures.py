@@ -30,6 +30,7 @@ from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
 from vidsr.presets import DEFAULT_MODEL, find_preset
 from vidsr.progress import Event
+from vidsr.weights.int8 import find_constants
 
 RGB = PixelFormat.parse("gbrp")
 """The samples of a picture are named after a layout in messages only; they are computed as R'G'B' floats."""
@@ -81,7 +82,13 @@ class Upscaler:
         chosen = choose_device(device)
         file = None if weights is None else Path(weights)
         loaded = load_model(preset, file, denoise, on_event or (lambda _: None))
-        self._backend = open_backend(loaded.network, chosen, name=backend, precision=precision)
+        self._backend = open_backend(
+            loaded.network,
+            chosen,
+            name=backend,
+            precision=precision,
+            constants=find_constants(loaded.digest) if precision == "int8" else None,
+        )
         self._batch = batch or usual_batch(preset, chosen)
         self._tile = tile
         self._fitting: _Fitting | None = None
