@@ -39,6 +39,7 @@ from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
+from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
@@ -163,6 +164,7 @@ class Writer:
     def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
         source = self._source
         rate = source.average_rate or Fraction(25)
+        self._track = sum(other.type != "attachment" for other in container.streams)
         stream = container.add_stream(self._settings.name, rate=rate)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
@@ -280,12 +282,28 @@ class Writer:
                 self._container.close()
             self._passthrough.close()
             if self._pipe is None:
+                self._write_shape()
                 with self._naming(), self.temporary.open("rb+") as file:
                     sync(file)
         except BaseException:
             self.abort()
             raise
         self._is_complete = True
+
+    def _write_shape(self) -> None:
+        """Say in Matroska's header how the pictures are shown; the other muxers know from the encoder."""
+        context = self._encoder.context
+        aspect = context.sample_aspect_ratio
+        if self._format.muxer not in ("matroska", "webm") or not aspect or aspect == 1:
+            return
+        width = round(context.width * aspect)
+        try:
+            with self._naming():
+                set_display_size(self.temporary, self._track, width, context.height)
+        except UnknownLayoutError as error:
+            raise OutputError(
+                f"{self._output.name}: its header has no place for its shape: {error}"
+            ) from error
 
     def publish(self) -> None:
         """Give the complete file its name.

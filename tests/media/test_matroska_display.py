@@ -1,0 +1,96 @@
+"""The shape of the picture in Matroska's header, as an independent program and by hand."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media import reference
+from tests.media.clips import ClipShelf, anamorphic
+from tests.media.remake import remake
+from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
+
+
+def shown(path: Path, number: int = 0) -> Fraction:
+    """The last one that ffmpeg names: where bitstream and container differ, the container's."""
+    listing = [s for s in reference.streams(path) if s.kind == "video"][number]
+    ratios = re.findall(r"SAR (\d+):(\d+)", listing.description)
+    assert ratios, listing.description
+    return Fraction(int(ratios[-1][0]), int(ratios[-1][1]))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "suffix"), [("ffv1", "mkv"), ("libsvtav1", "mkv"), ("libvpx-vp9", "webm")]
+)
+def test_codings_that_do_not_carry_it_keep_their_shape(
+    clips: ClipShelf, tmp_path: Path, encoder: str, suffix: str
+) -> None:
+    output = tmp_path / f"out.{suffix}"
+    options = {"libsvtav1": {"preset": "12"}, "libvpx-vp9": {"cpu-used": "8"}}.get(encoder, {})
+    remake(clips("anamorphic.mp4"), output, encoder=encoder, options=options)
+    # 96 x 16/11 = 139.6 is written as whole pixels: 140
+    assert shown(output) == Fraction(140, 96)
+    assert [row.pts for row in reference.decoded(output)] == [n * Fraction(40, 1000) for n in range(10)]
+
+
+def test_nothing_else_of_the_file_changes(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("everything.mkv"), tmp_path / "out.mkv"
+    remake(source, output)
+    before = output.read_bytes()
+    lists = reference.streams(output), reference.packets(output), reference.chapters(output)
+    set_display_size(output, 0, 200, 64)
+    assert shown(output) == Fraction(200, 96)
+    assert len(output.read_bytes()) == len(before)
+    after = reference.streams(output)
+    assert (after[1:], reference.packets(output), reference.chapters(output)) == (lists[0][1:], *lists[1:])
+    assert reference.attachments(output, tmp_path) == {"Sample.ttf": bytes(range(256)) * 20}
+    # ffmpeg checks Matroska's checksums when it is asked to, and seeks by its index
+    _, words = reference.ffmpeg(
+        "-v", "warning", "-xerror", "-err_detect", "crccheck", "-ss", "1", "-i", output, "-f", "null", "-"
+    )  # fmt: skip
+    assert not re.search("CRC|invalid|error", words, re.IGNORECASE), words
+
+
+def test_the_second_of_two_videos_can_be_meant(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(clips("two_videos.mkv"), output)
+    set_display_size(output, 1, 96, 32)
+    assert shown(output, 1) == Fraction(2)
+
+
+def test_a_large_size_needs_more_bytes_and_gets_them(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(clips("anamorphic.mp4"), output)
+    set_display_size(output, 0, 9_600_000, 64)
+    assert shown(output) == Fraction(100_000)
+    set_display_size(output, 0, 192, 64)
+    assert shown(output) == Fraction(2)
+
+
+def test_a_file_that_is_laid_out_otherwise_is_left_alone(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(clips("anamorphic.mp4"), output)
+    for spoilt in (
+        b"",
+        b"\0" * 100,
+        output.read_bytes()[:200],
+        output.read_bytes().replace(b"\xec\1", b"\xbf\1"),
+    ):
+        output.write_bytes(spoilt)
+        with pytest.raises(UnknownLayoutError):
+            set_display_size(output, 0, 192, 64)
+        assert output.read_bytes() == spoilt
+
+
+def test_sound_may_come_first(clips: ClipShelf, tmp_path: Path) -> None:
+    flat, source, output = tmp_path / "flat.mkv", tmp_path / "source.mkv", tmp_path / "out.mkv"
+    anamorphic(flat)
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "sine=duration=0.4", "-i", flat, "-map", "0", "-map", "1",
+        "-c:v", "copy", source,
+    )  # fmt: skip
+    remake(source, output)
+    assert shown(output) == Fraction(140, 96)
