@@ -22,8 +22,9 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
-from av.subtitles.subtitle import SubtitleSet
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
+from vidsr.media.ass import Line, Succession, is_drawing, joined
 from vidsr.media.clock import DISCONTINUITY_SECONDS
 from vidsr.media.demux import reason
 from vidsr.media.timeline import Timeline
@@ -190,7 +191,10 @@ def _known_layout(layout: AudioLayout) -> AudioLayout:
 
 
 class SubtitleLane(Lane):
-    """Text subtitles rewritten in another text coding; words, italics and bold survive, positions may not."""
+    """Text subtitles rewritten in another text coding; words, italics and bold survive, positions may not.
+
+    Drawings (vector graphics of ASS) are left out: as text they would be rows of numbers.
+    """
 
     def __init__(self, source: SubtitleStream, out: OutputContainer, codec: str, timeline: Timeline) -> None:
         """codec: the encoder's name ("mov_text", "subrip")."""
@@ -198,6 +202,7 @@ class SubtitleLane(Lane):
         self._unit = source.time_base or MILLISECOND
         self.target = self._encoder = cast("SubtitleStream", out.add_stream(codec))
         self._encoder.time_base = MILLISECOND
+        self._succession = Succession() if codec == "mov_text" else None
         decoder = self._decoder = source.codec_context
         decoder.open(strict=False)
         encoder = self._encoder.codec_context
@@ -217,16 +222,30 @@ class SubtitleLane(Lane):
         except av.error.FFmpegError as error:
             self.on_damage(packet, reason(error))
             return
-        if decoded is None or not len(decoded):
+        begin, end = (round((moment - self._timeline.origin) / MILLISECOND) for moment in stretch)
+        rects = [rect for rect in decoded or () if isinstance(rect, AssSubtitle)]
+        events = [
+            rect.ass.decode(errors="replace") for rect in rects if not is_drawing(rect.dialogue.decode())
+        ]
+        if not events:
             return
-        encoded = self._encode(decoded)
+        if self._succession is None:
+            yield from self._encode(Line(begin, max(end, begin + 1), joined(events)))
+            return
+        for event in events:
+            for line in self._succession.add(Line(begin, max(end, begin + 1), event)):
+                yield from self._encode(line)
+
+    def flush(self) -> Iterator[Packet[Stream]]:
+        for line in () if self._succession is None else self._succession.flush():
+            yield from self._encode(line)
+
+    def _encode(self, line: Line) -> Iterator[Packet[Stream]]:
+        shown = SubtitleSet.create(line.event.encode(), 0, line.end - line.start)
+        encoded = self._encoder.codec_context.encode_subtitle(shown)
         if encoded.size:
             encoded.time_base = MILLISECOND
-            encoded.pts = encoded.dts = round((stretch[0] - self._timeline.origin) / MILLISECOND)
-            encoded.duration = max(round((stretch[1] - stretch[0]) / MILLISECOND), 1)
+            encoded.pts = encoded.dts = line.start
+            encoded.duration = line.end - line.start
             encoded.stream = self.target
             yield encoded
-
-    def _encode(self, decoded: SubtitleSet) -> Packet[Stream]:
-        decoded.start_display_time = 0  # FFmpeg's encoders refuse anything else
-        return self._encoder.codec_context.encode_subtitle(decoded)

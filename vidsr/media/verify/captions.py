@@ -19,6 +19,7 @@ import av.error
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
+from vidsr.media.ass import is_drawing
 from vidsr.media.demux import open_source, read_packets
 from vidsr.media.timeline import Timeline
 
@@ -26,7 +27,6 @@ SHORTEST_SECONDS = Fraction(5, 1000)
 """Moments shorter than this are not compared: clocks of a millisecond, added up, differ by that much."""
 
 _OVERRIDES = re.compile(r"\{[^}]*\}")
-_DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _cut(captions: list[Caption], timeline: Timeline | None) -> Iterator[Caption
 
 def plain_lines(dialogue: str) -> list[str]:
     """The words of an ASS dialogue, line by line, without overrides, drawings and double spaces."""
-    if _DRAWING.search(dialogue):
+    if is_drawing(dialogue):
         return []
     text = _OVERRIDES.sub("", dialogue).replace("\\h", " ")
     lines = (" ".join(line.split()) for line in re.split(r"\\N|\\n|\n", text))
@@ -87,21 +87,24 @@ def plain_lines(dialogue: str) -> list[str]:
 
 
 def first_difference(expected: list[Caption], found: list[Caption]) -> str | None:
-    """In words, the first moment at which other lines are shown; None if there is none."""
-    changes: dict[Fraction, list[tuple[int, int, tuple[str, ...]]]] = {}
-    for side, captions in ((1, expected), (-1, found)):
+    """In words, the first moment at which other lines are shown; None if there is none.
+
+    A line that is shown twice at a time, as the layers of styled text are, is the same as one.
+    """
+    changes: dict[Fraction, list[tuple[Counter[str], int, tuple[str, ...]]]] = {}
+    wanted: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    for side, captions in ((wanted, expected), (there, found)):
         for caption in captions:
             changes.setdefault(caption.start, []).append((side, 1, caption.lines))
             changes.setdefault(caption.end, []).append((side, -1, caption.lines))
-    balance: Counter[str] = Counter()  # lines that should be shown, less those that are
     for moment, following in pairwise(sorted(changes)):
         for side, step, lines in changes[moment]:
             for line in lines:
-                balance[line] += side * step
+                side[line] += step
         if following - moment < SHORTEST_SECONDS:
             continue
-        for line, count in balance.items():
-            if count:
-                fault = "is not shown" if count > 0 else "should not be shown"
-                return f"{line!r} {fault} at {float(moment):.3f} s"
+        for line in sorted((+wanted).keys() ^ (+there).keys()):
+            fault = "is not shown" if wanted[line] > 0 else "should not be shown"
+            return f"{line!r} {fault} at {float(moment):.3f} s"
     return None
