@@ -1,6 +1,5 @@
 """Lines of text subtitles in the form that FFmpeg decodes all of them to: events of SubStation Alpha.
 
-
 An event reads "order,layer,style,name,left,right,vertical,effect,text". It knows the notation only, neither
 streams nor codings.
 """

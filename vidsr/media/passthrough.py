@@ -26,7 +26,7 @@ from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
-from vidsr.media.tags import stream_tags
+from vidsr.media.tags import lost_stream_tags, stream_tags
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -61,7 +61,9 @@ class Passthrough:
         self._source, self._output, self._timeline = source, output, timeline
         self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
         self.notes = [p.note for p in self._plans if p.note is not None]
-        dropped = [p.note for p in self._plans if p.fate is Fate.DROP and p.note is not None]
+        lost = [note for p in self._plans if (note := _lost_tags_note(source, p, output))]
+        self.notes += lost
+        dropped = [p.note for p in self._plans if p.fate is Fate.DROP and p.note is not None] + lost
         if strict and dropped:
             raise StreamRefusedError("; ".join(dropped), "name the output .mkv, or leave out --strict")
         self.damage: list[Damage] = []
@@ -195,6 +197,18 @@ class Passthrough:
         if self._container is not None:
             self._container.close()
             self._container = None
+
+
+def _lost_tags_note(source: SourceInfo, decided: StreamPlan, output: OutputFormat) -> str | None:
+    stream = decided.stream
+    if decided.fate not in (Fate.COPY, Fate.CONVERT):
+        return None
+    lost = ", ".join(lost_stream_tags(source, stream, output))
+    return (
+        f"tags of {stream.type} {stream.index} left out, {output.label} cannot hold them: {lost}"
+        if lost
+        else None
+    )
 
 
 def _moment(packet: Packet[Stream]) -> Fraction | None:

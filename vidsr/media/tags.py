@@ -5,6 +5,8 @@ It knows tag names of Matroska and MP4 only.
 
 from __future__ import annotations
 
+import re
+
 from vidsr.media.containers import OutputFormat
 from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
 
@@ -14,26 +16,84 @@ _STATISTICS_PREFIXES = ("_statistics_", "bps-", "duration-", "number_of_")
 
 _BIBLIOGRAPHIC = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "fas": "per"}
 
-_MP4_TAGS = frozenset(
-    {"title", "artist", "album_artist", "author", "composer", "album", "date", "encoder", "comment", "genre"}
-    | {"copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network"}
-    | {"keywords", "episode_sort", "season_number", "media_type", "hd_video", "gapless_playback", "year"}
-    | {"compilation", "sort_name", "sort_artist", "sort_album_artist", "sort_album", "sort_composer"}
-    | {"sort_show", "rating", "tmpo", "disc", "track", "location", "creation_time", "performer"}
-)
-"""What FFmpeg's MP4 muxer writes (its mov_write_ilst_tag and mov_write_udta_tag)."""
+_HELD = {
+    "mp4": frozenset(
+        {"title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright"}
+        | {"grouping", "lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords"}
+        | {"episode_sort", "season_number", "media_type", "hd_video", "gapless_playback", "compilation"}
+        | {"disc", "track", "location", "creation_time"}
+    ),
+    "mov": frozenset(
+        {"title", "artist", "album", "date", "comment", "genre", "copyright", "location", "creation_time"}
+    ),
+}
+"""What comes back out of a file that FFmpeg 8.1's muxer wrote, each key tried. Its flag use_metadata_tags
+would keep any key, but in place of the list that players read ("ilst"): not even the title would be shown."""
+
+_NUMBERS = {
+    **dict.fromkeys(
+        ("media_type", "hd_video", "gapless_playback", "compilation"), r"1?\d?\d|2[0-4]\d|25[0-5]"
+    ),
+    **dict.fromkeys(("episode_sort", "season_number"), r"\d{1,9}"),
+    **dict.fromkeys(("disc", "track"), r"[1-9]\d{0,3}(/[1-9]\d{0,3})?"),
+    "creation_time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*",
+    "location": r"[+-]\d+(\.\d+)?[+-]\d+(\.\d+)?([+-]\d+(\.\d+)?)?/?",
+}
+"""Tags that these containers keep as numbers, and what such a value looks like; all else would become 0."""
+
+_OTHER_NAMES = {"year": "date", "date_released": "date", "author": "artist"}
+"""Keys that MP4 and QuickTime have no place for, and the one that means the same to them."""
+
+_HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
 
 
-def global_tags(source: SourceInfo) -> dict[str, str]:
-    """The file's own tags."""
-    return {key: value for key, value in source.metadata if key.lower() not in _CONTAINER_TAGS}
+def global_tags(source: SourceInfo, output: OutputFormat) -> dict[str, str]:
+    """The file's own tags that the container keeps, under the names it has for them."""
+    kept = {key: value for key, value in source.metadata if key.lower() not in _CONTAINER_TAGS}
+    held = _HELD.get(output.muxer)
+    if held is None:
+        return kept
+    for other, wanted in renamed_tags(source, output).items():
+        kept[wanted] = kept.pop(other)
+    return {key: value for key, value in kept.items() if key.lower() in held and _is_held(key, value)}
+
+
+def _is_held(key: str, value: str) -> bool:
+    pattern = _NUMBERS.get(key.lower())
+    return bool(value) and (pattern is None or re.fullmatch(pattern, value) is not None)
+
+
+def renamed_tags(source: SourceInfo, output: OutputFormat) -> dict[str, str]:
+    """Keys of the file's tags that the container keeps under another name -> that name."""
+    if output.muxer not in _HELD:
+        return {}
+    taken = {key.lower() for key, _ in source.metadata}
+    renamed: dict[str, str] = {}
+    for key, _ in source.metadata:
+        name = _OTHER_NAMES.get(key.lower())
+        if name is not None and name not in taken:
+            taken.add(name)
+            renamed[key] = name
+    return renamed
+
+
+def lost_tags(source: SourceInfo, output: OutputFormat) -> list[str]:
+    """Names of the file's tags that the container does not keep, those of chapters among them."""
+    if output.muxer not in _HELD:
+        return []
+    kept = {*global_tags(source, output), *renamed_tags(source, output)}
+    lost = [key for key, _ in source.metadata if key.lower() not in _CONTAINER_TAGS and key not in kept]
+    of_chapters = {
+        key for chapter in source.chapters for key, _ in chapter.metadata if key.lower() != "title"
+    }
+    return lost + [f"{key} of chapters" for key in sorted(of_chapters)]
 
 
 def stream_tags(stream: StreamInfo, output: OutputFormat, *, copied: bool) -> dict[str, str]:
     """A stream's tags; those about its coding only if that is copied. Statistics are never kept.
 
     The muxer writes its own duration, and after a cut the others would be wrong. A track's title is
-    called "name" in QuickTime; in MP4 FFmpeg keeps none but the handler's name, so it goes there.
+    called "name" in QuickTime; older players of MP4 show the handler's name, so it goes there too.
     """
     kept = {}
     for key, value in stream.metadata:
@@ -48,13 +108,30 @@ def stream_tags(stream: StreamInfo, output: OutputFormat, *, copied: bool) -> di
     return kept
 
 
+def lost_stream_tags(source: SourceInfo, stream: StreamInfo, output: OutputFormat) -> list[str]:
+    """Names of a stream's tags that the container does not keep.
+
+    Left out of it are what a stream's coder is called and the time of creation that the file has as well.
+    """
+    created = next((value for key, value in source.metadata if key.lower() == "creation_time"), None)
+    lost = []
+    for key, value in stream_tags(stream, output, copied=True).items():
+        name = key.lower()
+        if name == "encoder" or (name == "creation_time" and value == created):
+            continue
+        if not _holds_stream_tag(name, value, output):
+            lost.append(key)
+    return lost
+
+
+def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
+    if output.muxer not in _HELD:
+        return name != "creation_time" or output.muxer not in ("matroska", "webm")
+    if name == "language":
+        return re.fullmatch("[a-z]{3}", value) is not None
+    return name in _HELD_OF_STREAMS
+
+
 def _language(code: str, output: OutputFormat) -> str:
     """QuickTime knows some languages by the bibliographic code of ISO 639-2 only."""
     return _BIBLIOGRAPHIC.get(code, code) if output.muxer == "mov" else code
-
-
-def lost_tags(source: SourceInfo, output: OutputFormat) -> list[str]:
-    """Names of the file's tags that the container does not keep."""
-    if output.muxer not in ("mp4", "mov"):
-        return []
-    return [key for key in global_tags(source) if key.lower() not in _MP4_TAGS]

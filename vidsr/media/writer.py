@@ -43,7 +43,7 @@ from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
-from vidsr.media.tags import global_tags, lost_tags, stream_tags
+from vidsr.media.tags import global_tags, lost_stream_tags, lost_tags, renamed_tags, stream_tags
 from vidsr.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Writer:
                 if strict:
                     self._refuse_losses()
                 self._passthrough.add_streams(self._container, before_video=False)
-                self._container.metadata.update(global_tags(source))
+                self._container.metadata.update(global_tags(source, self._format))
                 self._container.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
                 self._container.start_encoding()
             self._mux(self._passthrough.start())
@@ -145,7 +145,9 @@ class Writer:
 
     @property
     def notes(self) -> list[str]:
-        return self._passthrough.notes + self._notes
+        renamed = renamed_tags(self._source, self._format)
+        changes = [f"tag {old} is written as {new}" for old, new in renamed.items()]
+        return self._passthrough.notes + changes + self._notes
 
     @property
     def damage(self) -> list[Damage]:
@@ -380,6 +382,8 @@ def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
         notes.append(f"{output.label} has no time stamps: frames follow each other at {rate:.3f} a second")
     if lost := lost_tags(source, output):
         notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")
+    if lost := lost_stream_tags(source, source.streams[source.video_index], output):
+        notes.append(f"tags of the video left out, {output.label} cannot hold them: {', '.join(lost)}")
     return notes
 
 

@@ -17,7 +17,7 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, StreamPlan
 from vidsr.media.probe import ChapterInfo, SourceInfo, StreamInfo
-from vidsr.media.tags import global_tags, lost_tags, stream_tags
+from vidsr.media.tags import global_tags, lost_stream_tags, stream_tags
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.report import Check, Json, passed
 
@@ -146,7 +146,9 @@ def check_names(
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
         if container.muxer in ("matroska", "webm"):
             there = {key.lower(): value for key, value in ours.metadata}
-            tags += [(f"{name} {k}", v, there.get(k.lower())) for k, v in wanted.items() if _is_plain(k)]
+            left_out = {"creation_time", *lost_stream_tags(source, theirs, container)}
+            plain = {k: v for k, v in wanted.items() if _is_plain(k) and k not in left_out}
+            tags += [(f"{name} {k}", v, there.get(k.lower())) for k, v in plain.items()]
     yield _compared("languages", languages)
     yield _compared("titles", titles)
     yield _compared("dispositions", flags)
@@ -193,14 +195,21 @@ def _dispositions(
 def check_tags(source: SourceInfo, output: SourceInfo, container: OutputFormat) -> Check:
     """The file's own tags: title, artist, date and so on."""
     there = {key.lower(): value for key, value in output.metadata}
-    lost = set(lost_tags(source, container))
     rows: list[tuple[str, Json, Json]] = []
     if container.muxer != "nut":
-        for key, value in global_tags(source).items():
-            if key not in lost:
-                cut = len("2026-01-31T12:00:00") if key.lower() == "creation_time" else None
-                rows.append((key, value[:cut], there.get(key.lower(), "")[:cut] or None))
+        for key, value in global_tags(source, container).items():
+            name = key.lower()
+            rows.append((key, _tag_value(name, value), _tag_value(name, there.get(name, "")) or None))
     return _compared("tags", rows)
+
+
+def _tag_value(name: str, value: str) -> Json:
+    """Without what containers write otherwise: parts of a second, zeros of a place on the earth."""
+    if name == "creation_time":
+        return value[: len("2026-01-31T12:00:00")]
+    if name == "location":
+        return " ".join(f"{float(part):+.3f}" for part in re.findall(r"[+-]\d+(?:\.\d+)?", value))
+    return value
 
 
 def check_chapters(
