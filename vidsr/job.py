@@ -120,13 +120,17 @@ def _nearest(value: Fraction, multiple: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EncoderRequest:
-    """Wishes about the video encoder; None = the preset's or the source's own."""
+    """Wishes about the video encoder; None = the preset's or the source's own.
+
+    program: the ffmpeg that is to encode, by path or name; None = FFmpeg's libraries in this process.
+    """
 
     name: str | None = None
     crf: float | None = None
     preset: str | None = None
     pixel_format: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    program: str | None = None
 
 
 BadFrames = Literal["keep", "error", "repeat", "skip"]

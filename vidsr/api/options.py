@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
         behind the network.
     colorspace: "keep", "bt709".
     encoder, crf, encoder_preset, pixel_format, encoder_options: of the video encoder (`vidsr encoders`).
+    ffmpeg: path or name of an ffmpeg program that is to encode; `encoder` is then any it has.
     pipe_format: "nut", "y4m"; where the output is "-".
     audio, subtitles: "all", "first", "none" or a language ("jpn").
     strict: fail rather than convert or leave out a stream.
@@ -72,6 +73,7 @@ class Options(TypedDict, total=False):
     encoder_preset: str | None
     pixel_format: str | None
     encoder_options: Mapping[str, str | float]
+    ffmpeg: FilePath | None
     pipe_format: PipeFormat
     audio: str
     subtitles: str
@@ -111,6 +113,7 @@ def make_job(
     encoder_preset: str | None = None,
     pixel_format: str | None = None,
     encoder_options: Mapping[str, str | float] | None = None,
+    ffmpeg: FilePath | None = None,
     pipe_format: PipeFormat = "nut",
     audio: str = "all",
     subtitles: str = "all",
@@ -152,6 +155,7 @@ def make_job(
             encoder_preset,
             pixel_format,
             tuple((key, str(value)) for key, value in (encoder_options or {}).items()),
+            None if ffmpeg is None else str(ffmpeg),
         ),
         device=device,
         backend=backend,

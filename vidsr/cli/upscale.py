@@ -75,6 +75,13 @@ run_option = option_group("Running")
 @filter_option("--vf", metavar="CHAIN", default="", help="FFmpeg filters before the network (crop=704:480).")
 @filter_option("--post-vf", metavar="CHAIN", default="", help="The same between the network and the encoder.")
 @video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
+@video_option(
+    "--ffmpeg",
+    metavar="[PATH]",
+    is_flag=False,
+    flag_value="ffmpeg",
+    help="Encode with your own ffmpeg; --encoder names any encoder it has.",
+)
 @video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
 @video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
 @video_option(
@@ -213,6 +220,7 @@ def job_of(
     vf: str,
     post_vf: str,
     encoder: str | None,
+    ffmpeg: str | None,
     crf: float | None,
     encoder_preset: str | None,
     pix_fmt: str | None,
@@ -260,6 +268,7 @@ def job_of(
         encoder_preset=encoder_preset,
         pixel_format=pix_fmt,
         encoder_options=dict(encoder_options),
+        ffmpeg=ffmpeg,
         device=device,
         backend=backend,
         precision=precision,

@@ -33,6 +33,7 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
             "threads": settings.threads,
             "coded_format": settings.coded_format,
             "post_filters": settings.post_filters,
+            "program": settings.program,
         },
         "width": target.width,
         "height": target.height,

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from vidsr import __version__
 from vidsr.execute.prepare import Prepared
+from vidsr.media.ffmpeg_program import version_of
 from vidsr.segments.identity import Identity, source_identity
 
 _DEVICE_NUMBER = re.compile(r":\d+\b")
@@ -37,6 +38,8 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
         "start": _seconds(prepared.segment.start_pts, prepared.info.time_base),
         "end": _seconds(prepared.segment.end_pts, prepared.info.time_base),
     }
+    if settings.program:
+        identity["ffmpeg"] = version_of(settings.program)
     identity |= {f"encoder option {name}": value for name, value in settings.options.items()}
     identity |= {name: value for name, value in prepared.job.wishes().items() if value is not None}
     return identity

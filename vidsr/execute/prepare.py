@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import RAW, EncoderSettings, settings_for
+from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
@@ -262,10 +264,13 @@ def _plan_output(
     container = _container(job)
     name = job.encoder.name or (RAW if job.is_piped else defaults.name)
     is_default = name == defaults.name
-    settings = settings_for(
+    crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if is_default else None)
+    speed = job.encoder.preset or (defaults.preset if is_default else None)
+    choose = settings_for if job.encoder.program is None else partial(program_settings, job.encoder.program)
+    settings = choose(
         name,
-        crf=job.encoder.crf if job.encoder.crf is not None else (defaults.crf if is_default else None),
-        preset=job.encoder.preset or (defaults.preset if is_default else None),
+        crf=crf,
+        preset=speed,
         pixel_format=job.encoder.pixel_format,
         options=dict(job.encoder.options),
         source=coded_like,
@@ -321,4 +326,6 @@ def _encoder_words(settings: EncoderSettings) -> str:
         words.append(f"crf {settings.crf:g}")
     if settings.preset:
         words.append(settings.preset)
+    if settings.program:
+        words.append(f"by {settings.program}")
     return " ".join(words)

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Literal
 
 from vidsr.channel import StopSignal
-from vidsr.errors import InterruptedByUser
+from vidsr.errors import InterruptedByUser, JobChangedError, UsageError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
@@ -72,6 +72,8 @@ def run_resumable(
     stop = stop or StopSignal()
     prepared = prepare(job, show)
     if job.is_piped:
+        if job.encoder.program is not None:
+            raise UsageError("--ffmpeg makes files", "for a pipe: vidsr INPUT - | ffmpeg -i - ...")
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
     if made_its_output(job.output):  # killed before it cleared up: named anew from the same segments
@@ -81,13 +83,40 @@ def run_resumable(
     with Workspace.open(job.output) as workspace:
         if resume == "restart":
             workspace.clear()
-        with _party(prepared, stop, show, length, alone=resume == "never") as party:
-            if isinstance(party, Alone) and (resume == "never" or _is_short(prepared, party, workspace)):
+        never = resume == "never"
+        if never and job.encoder.program is not None:
+            return _keeping_nothing(prepared, workspace, show, stop, length, notes, header)
+        with _party(prepared, stop, show, length, alone=never) as party:
+            direct = job.encoder.program is None  # packets of a program get their order when all are there
+            if isinstance(party, Alone) and direct and (never or _is_short(prepared, party, workspace)):
                 if workspace.is_begun:
                     left = f"the unfinished job of {job.output.name} stays as it is"
                     show(Note(f"{left}; vidsr jobs clean removes it"))
                 return run_straight(prepared, party.engine, show=show, stop=stop)
             return _LongRun(prepared, party, workspace, show, stop, command=command).run(notes, header)
+
+
+def _keeping_nothing(
+    prepared: Prepared,
+    workspace: Workspace,
+    show: Show,
+    stop: StopSignal,
+    length: SegmentLength | None,
+    notes: Sequence[str],
+    header: bytes,
+) -> Receipt:
+    """A job in segments that are thrown away if it ends early."""
+    if workspace.is_begun:
+        raise JobChangedError(
+            f"an unfinished job of {workspace.output} is there",
+            "continue it without --no-resume, or pass --restart to begin anew",
+        )
+    try:
+        with _party(prepared, stop, show, length, alone=True) as party:
+            return _LongRun(prepared, party, workspace, show, stop, keeps=False).run(notes, header)
+    except BaseException:
+        workspace.clear()
+        raise
 
 
 def _is_short(prepared: Prepared, party: Alone, workspace: Workspace) -> bool:
@@ -116,7 +145,7 @@ def _party(
 
 @dataclass
 class _LongRun:
-    """One run of a job in segments."""
+    """One run of a job in segments. keeps: whether what is finished is there for another run."""
 
     prepared: Prepared
     party: Party
@@ -124,6 +153,7 @@ class _LongRun:
     show: Show
     stop: StopSignal
     command: str | None = None
+    keeps: bool = True
 
     def run(self, notes: Sequence[str], stream_header: bytes) -> Receipt:
         record = self._record(stream_header)
@@ -191,7 +221,7 @@ class _LongRun:
         try:
             yield
         except BaseException as error:
-            if not filling.frames:
+            if not filling.frames or not self.keeps:
                 raise
             if not is_interrupt(error):
                 self.show(

@@ -7,7 +7,7 @@ options in silence. It knows codecs, never files or frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
@@ -40,7 +40,7 @@ for those that also store RGB: AMD's and Intel's would convert it, with a matrix
 
 _STORES_RGB = frozenset({"libx264rgb", "ffv1"})
 
-_RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
+RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
 """Options with which a user takes the choice of quality into their own hands."""
 
 RAW = "rawvideo"
@@ -80,6 +80,7 @@ class EncoderSettings:
         opened with, where that is another one with the same samples (nv12 for yuv420p).
     options: the complete FFmpeg options, quality and preset among them.
     post_filters: what the frames go through just before they are encoded.
+    program: path of the ffmpeg that is to encode, "" = FFmpeg's libraries in this process.
     """
 
     name: str
@@ -90,6 +91,7 @@ class EncoderSettings:
     threads: int = 0
     coded_format: str = ""
     post_filters: str = ""
+    program: str = ""
 
     @property
     def layout(self) -> PixelFormat:
@@ -125,14 +127,8 @@ def settings_for(
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
     known_encoder = KNOWN.get(name, Known("", params_option=None))
     codec = av.Codec(name, "w")
-    if not OutputFormat.named(container).holds_video(codec.canonical_name):
-        label = OutputFormat.named(container).label
-        suffixes = " or ".join(f".{suffix}" for suffix in OutputFormat.suffixes_for(codec.canonical_name))
-        raise EncoderError(
-            f"{label} cannot hold {codec.canonical_name} ({name})",
-            f"name the output {suffixes or 'otherwise'}",
-        )
-    chosen = _choose_pixel_format(name, pixel_format, source)
+    check_container(name, codec.canonical_name, container)
+    chosen = choose_pixel_format(name, _planar_formats(name), pixel_format, source)
     final: dict[str, str] = dict(known_encoder.fixed)
     quality = known_encoder.quality
     if crf is not None:
@@ -144,15 +140,15 @@ def settings_for(
             raise UsageError(
                 f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}"
             )
-    elif quality is not None and name != "prores_ks" and not _RATE_CONTROLS & set(options):
+    elif quality is not None and name != "prores_ks" and not RATE_CONTROLS & set(options):
         crf = quality.default
     if crf is not None and quality is not None:
-        final |= _quality_options(name, quality, crf)
+        final |= quality_options(name, quality, crf)
     if preset is not None and preset not in known_encoder.presets:
         if not known_encoder.presets:
             raise UsageError(f"{name} has no presets")
         raise UnknownNameError(f"preset of {name}", preset, known_encoder.presets, "vidsr encoders")
-    preset = preset or known_encoder.preset or _profile_for(name, PixelFormat.parse(chosen))
+    preset = preset or known_encoder.preset or profile_for(name, PixelFormat.parse(chosen))
     if preset is not None and known_encoder.preset_option is not None:
         final[known_encoder.preset_option] = preset
     _check_option_names(name, options)
@@ -166,6 +162,16 @@ def settings_for(
     if problem is not None:
         raise _refusal(name, known_encoder, problem)
     return settings
+
+
+def check_container(name: str, codec: str, container: str) -> None:
+    """Raise EncoderError if a container (a muxer's name) cannot hold what an encoder makes."""
+    output = OutputFormat.named(container)
+    if not output.holds_video(codec):
+        suffixes = " or ".join(f".{suffix}" for suffix in OutputFormat.suffixes_for(codec))
+        raise EncoderError(
+            f"{output.label} cannot hold {codec} ({name})", f"name the output {suffixes or 'otherwise'}"
+        )
 
 
 def configure(context: VideoCodecContext, settings: EncoderSettings, width: int, height: int) -> None:
@@ -194,7 +200,8 @@ def check_size(settings: EncoderSettings, width: int, height: int) -> None:
     multiple_h, multiple_w = settings.layout.size_multiple
     if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
         whole = f"{-(-width // multiple_w) * multiple_w}x{-(-height // multiple_h) * multiple_h}"
-        other = ", or pass --pix-fmt yuv444p" if "yuv444p" in _planar_formats(settings.name) else ""
+        takes_444 = not settings.program and "yuv444p" in _planar_formats(settings.name)
+        other = ", or pass --pix-fmt yuv444p" if takes_444 else ""
         raise EncoderError(
             f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
             f"sizes must be multiples of {multiple_w}x{multiple_h}",
@@ -205,6 +212,8 @@ def check_size(settings: EncoderSettings, width: int, height: int) -> None:
             f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
             "ask for a smaller --scale, or use ffv1",
         )
+    if settings.program:
+        return  # it is tried with such pictures before it is used
     problem = trial_open(settings, width, height)
     if problem is not None:
         raise EncoderError(
@@ -247,7 +256,8 @@ def _refusal(name: str, known: Known, problem: str) -> EncoderError:
     return EncoderError(f"{name} refuses its settings: {problem}", "vidsr encoders lists what it takes")
 
 
-def _quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
+def quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
+    """The options that ask an encoder for a quality."""
     if quality.option == "qp":  # AMF has one quantiser for each kind of picture
         kinds = ("i", "p") if name != "h264_amf" else ("i", "p", "b")
         return {f"qp_{kind}": f"{crf:g}" for kind in kinds}
@@ -256,7 +266,7 @@ def _quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
     return {quality.option: f"{crf:g}"}
 
 
-def _profile_for(name: str, layout: PixelFormat) -> str | None:
+def profile_for(name: str, layout: PixelFormat) -> str | None:
     """The profile that editing codecs need for a layout."""
     full_chroma = (layout.log2_chroma_w, layout.log2_chroma_h) == (0, 0)
     if name == "prores_ks":
@@ -266,9 +276,13 @@ def _profile_for(name: str, layout: PixelFormat) -> str | None:
     return None
 
 
-def _choose_pixel_format(name: str, wished: str | None, source: PixelFormat) -> str:
-    """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit."""
-    formats = _planar_formats(name)
+def choose_pixel_format(
+    name: str, formats: Mapping[str, str], wished: str | None, source: PixelFormat
+) -> str:
+    """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit.
+
+    formats: as `planar_formats` gives them. Raises UnknownNameError, EncoderError.
+    """
     if wished is not None:
         try:
             wanted = PixelFormat.parse(wished).name
@@ -278,7 +292,7 @@ def _choose_pixel_format(name: str, wished: str | None, source: PixelFormat) -> 
             raise UnknownNameError(f"pixel format of {name}", wished, formats, "vidsr encoders")
         return wanted
     if not formats:
-        raise EncoderError(f"{name} takes no planar pixel format")
+        raise EncoderError(f"{name} takes no pixel format that vidsr can make")
     layouts = [PixelFormat.parse(f) for f in formats]
     bits = 8 if source.bits == 8 else 10
 
@@ -308,13 +322,20 @@ def _choose_pixel_format(name: str, wished: str | None, source: PixelFormat) -> 
 
 @cache
 def _planar_formats(name: str) -> Mapping[str, str]:
-    """Planar layouts an encoder can be fed with -> the layouts it is opened with for them."""
-    formats: dict[str, str] = {}
-    repacked: dict[str, str] = {}
-    repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
     known = [video_format.name for video_format in av.Codec(name, "w").video_formats or ()]
     if name == RAW:  # takes whatever there is, and does not list it
         known = sorted(f for f in video_format_names if not f.endswith("be"))
+    return planar_formats(name, known)
+
+
+def planar_formats(name: str, known: Sequence[str]) -> Mapping[str, str]:
+    """Planar layouts an encoder can be fed with -> the layouts it is opened with for them.
+
+    known: the pixel formats that it takes.
+    """
+    formats: dict[str, str] = {}
+    repacked: dict[str, str] = {}
+    repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
     for known_name in known:
         try:
             planar = PixelFormat.parse(known_name).name
@@ -357,8 +378,8 @@ def _describe(name: str) -> EncoderInfo:
     known = KNOWN[name]
     codec = av.Codec(name, "w")
     formats = _planar_formats(name)
-    layout = _choose_pixel_format(name, None, PixelFormat.parse("yuv420p"))
-    preset = known.preset or _profile_for(name, PixelFormat.parse(layout))
+    layout = choose_pixel_format(name, formats, None, PixelFormat.parse("yuv420p"))
+    preset = known.preset or profile_for(name, PixelFormat.parse(layout))
     trial_options = dict(known.fixed)
     if preset is not None and known.preset_option is not None:
         trial_options[known.preset_option] = preset

@@ -30,7 +30,8 @@ from vidsr.media.probe import SourceInfo
 class FrameEncoder:
     """An encoder over a codec context that is not open yet; opening it is left to whoever made it.
 
-    note: a line for people where the encoder cannot write something of the source, else None.
+    note: a line for people where the encoder cannot write something of the source, else None. color: of the
+    pictures that are encoded.
     """
 
     def __init__(
@@ -45,12 +46,7 @@ class FrameEncoder:
         offset_pts: int = 0,
     ) -> None:
         """width, height, color: of the frames to come. offset_pts: subtracted from their time stamps."""
-        self.note: str | None = None
-        if source.hdr is not None and color.transfer in HDR_TRANSFERS:
-            carried = with_hdr(settings, source.hdr)
-            if carried is None:
-                self.note = f"HDR10 metadata is left out: {settings.name} cannot write it"
-            settings = carried or settings
+        settings, self.note = hdr_settings(settings, source, color)
         self.context, self._settings = context, settings
         self._width, self._height = width, height
         self._offset_pts = offset_pts
@@ -62,6 +58,7 @@ class FrameEncoder:
             result = self._post.result
             width, height = result.width, result.height
             color, aspect = result.color, result.sample_aspect_ratio
+        self.color = color
         configure(context, settings, width, height)
         context.time_base = source.time_base
         context.framerate = source.average_rate or Fraction(25)
@@ -75,6 +72,20 @@ class FrameEncoder:
         if aspect is not None:
             context.sample_aspect_ratio = aspect
         context.flags |= Flags.frame_duration
+
+    @property
+    def stream_header(self) -> bytes:
+        """What comes before all packets (extradata); there once the encoder is open."""
+        return self.context.extradata or b""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Of the packets' time stamps."""
+        assert self.context.time_base is not None
+        return self.context.time_base
+
+    def close(self) -> None:
+        """Take no more frames and drop what is held back."""
 
     def encode(self, frame: Frame) -> list[Packet[Any]]:
         """The packets that are ready now, in decoding order.
@@ -131,6 +142,18 @@ class FrameEncoder:
             return list(self.context.encode(picture))
         except av.error.FFmpegError as error:
             raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
+
+
+def hdr_settings(
+    settings: EncoderSettings, source: SourceInfo, color: Color
+) -> tuple[EncoderSettings, str | None]:
+    """The settings with the source's HDR10 metadata where the output is HDR too, or a line about its loss."""
+    if source.hdr is None or color.transfer not in HDR_TRANSFERS:
+        return settings, None
+    carried = with_hdr(settings, source.hdr)
+    if carried is None:
+        return settings, f"HDR10 metadata is left out: {settings.name} cannot write it"
+    return carried, None
 
 
 def encoded_size(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,12 +27,25 @@ from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings
+from vidsr.media.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.frame_encoder import FrameEncoder
 from vidsr.media.packet_file import Head, PacketFileWriter
 from vidsr.media.probe import SourceInfo
 
 RESCUE_SECONDS = 1.0
 """How long a run that is being stopped may go on encoding frames that are finished already."""
+
+
+class PacketMaker(Protocol):
+    """An encoder for one segment; see `FrameEncoder`. After `flush` or `close` nothing of it is left."""
+
+    @property
+    def stream_header(self) -> bytes: ...
+    @property
+    def time_base(self) -> Fraction: ...
+    def encode(self, frame: Frame) -> list[Packet[Any]]: ...
+    def flush(self) -> list[Packet[Any]]: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +62,12 @@ class SegmentCoding:
     color: Color
     job: str
 
-    def open_encoder(self) -> FrameEncoder:
+    def open_encoder(self) -> PacketMaker:
         """Raises EncoderError."""
+        if self.settings.program:
+            return FfmpegEncoder(
+                self.source, self.settings, width=self.width, height=self.height, color=self.color
+            )
         context = av.CodecContext.create(self.settings.name, "w")
         assert isinstance(context, VideoCodecContext)
         encoder = FrameEncoder(
@@ -77,7 +95,7 @@ class _Open:
 
     start_pts: int | None
     stretch: Segment
-    encoder: FrameEncoder
+    encoder: PacketMaker
     file: PacketFileWriter
     name: str
     first_pts: int
@@ -160,6 +178,7 @@ class SegmentWriter:
         """Throw away what of the present segment is written; harmless when there is none."""
         if self._open is not None:
             present, self._open = self._open, None
+            present.encoder.close()
             present.file.abort()
 
     @contextmanager
@@ -177,14 +196,14 @@ class SegmentWriter:
         self._stretch = stretch
         encoder = self._coding.open_encoder()
         path = self._new_file(start)
-        context = encoder.context
-        head = Head(
-            self._coding.job,
-            self._coding.settings.name,
-            context.time_base or self._coding.source.time_base,
-            context.extradata or b"",
-        )
-        file = PacketFileWriter(path, head)
+        try:
+            head = Head(
+                self._coding.job, self._coding.settings.name, encoder.time_base, encoder.stream_header
+            )
+            file = PacketFileWriter(path, head)
+        except BaseException:
+            encoder.close()
+            raise
         return _Open(start, stretch, encoder, file, path.name, frame.pts, frame.pts)
 
     def _close(self, present: _Open, end_pts: int | None) -> None:

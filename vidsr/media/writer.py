@@ -38,6 +38,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
+from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
 from vidsr.media.passthrough import Passthrough
@@ -106,6 +107,7 @@ class Writer:
         if pipe is None:
             check_target(output, source.path, overwrite=overwrite)
         check_size(settings, *encoded_size(settings, source, width, height, color))
+        self._encoder: FrameEncoder | None = None
         self._timeline = Timeline.of(source, segment, holds_negative=self._format.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(
@@ -167,20 +169,13 @@ class Writer:
         source = self._source
         rate = source.average_rate or Fraction(25)
         self._track = sum(other.type != "attachment" for other in container.streams)
-        stream = container.add_stream(self._settings.name, rate=rate)
-        assert isinstance(stream, VideoStream)
+        if self._settings.program:
+            stream, note = self._add_program_stream(container, color)
+        else:
+            stream, note = self._add_encoder(container, color)
+        if note:
+            self._notes.append(note)
         context = stream.codec_context
-        self._encoder = FrameEncoder(
-            context,
-            source,
-            self._settings,
-            width=self._width,
-            height=self._height,
-            color=color,
-            offset_pts=self._offset_pts,
-        )
-        if self._encoder.note:
-            self._notes.append(self._encoder.note)
         stream.time_base = source.time_base if self._format.has_times else 1 / rate
         if context.codec.canonical_name == "hevc" and self._format.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # FFmpeg's own choice, hev1, does not play on Apple's devices
@@ -188,10 +183,38 @@ class Writer:
             stream.set_display_matrix(
                 _scaled_matrix(source.display_matrix, Fraction(self._width, source.width))
             )
+        self._shape = context.width, context.height, context.sample_aspect_ratio
         info = source.streams[source.video_index]
         stream.metadata.update(stream_tags(info, self._format, copied=False))
         stream.disposition = container_disposition(info.dispositions)
         return stream
+
+    def _add_encoder(self, container: OutputContainer, color: Color) -> tuple[VideoStream, str | None]:
+        rate = self._source.average_rate or Fraction(25)
+        stream = container.add_stream(self._settings.name, rate=rate)
+        assert isinstance(stream, VideoStream)
+        self._encoder = FrameEncoder(
+            stream.codec_context,
+            self._source,
+            self._settings,
+            width=self._width,
+            height=self._height,
+            color=color,
+            offset_pts=self._offset_pts,
+        )
+        return stream, self._encoder.note
+
+    def _add_program_stream(self, container: OutputContainer, color: Color) -> tuple[VideoStream, str | None]:
+        """A stream for packets of the user's own ffmpeg; only `write_packet` fills it."""
+        trial = Trial.of(self._source, self._settings, width=self._width, height=self._height, color=color)
+        stream = container.add_stream_from_template(trial.stream, opaque=True)
+        context = stream.codec_context
+        context.colorspace, context.color_range = trial.color.matrix, trial.color.range
+        context.color_primaries, context.color_trc = trial.color.primaries, trial.color.transfer
+        if trial.aspect is not None:
+            context.sample_aspect_ratio = trial.aspect
+        self._program_header = trial.header
+        return stream, trial.note
 
     def _refuse_losses(self) -> None:
         if self._notes:
@@ -203,6 +226,7 @@ class Writer:
         Raises FrameSizeError or FrameFormatError for a frame that is not what was announced, FrameError for
         a time stamp that is not behind the last one, EncoderError, NoSpaceError, OutputError.
         """
+        assert self._encoder is not None
         self._mux_video(self._encoder.encode(frame))
         self._mux_beside(frame.time)
         self._count += 1
@@ -230,7 +254,7 @@ class Writer:
     @property
     def stream_header(self) -> bytes:
         """What the encoder puts before all packets (extradata); packets made with another do not fit."""
-        return self._encoder.context.extradata or b""
+        return self._program_header if self._encoder is None else self._encoder.stream_header
 
     def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
@@ -277,7 +301,7 @@ class Writer:
             self.abort()
             raise DamagedSourceError(f"{self._source.path.name}: not one frame of it could be decoded")
         try:
-            if not self._takes_packets:
+            if not self._takes_packets and self._encoder is not None:
                 self._mux_video(self._encoder.flush())
             self._mux_beside(None)
             with self._muxing("finish the output"):
@@ -294,14 +318,12 @@ class Writer:
 
     def _write_shape(self) -> None:
         """Say in Matroska's header how the pictures are shown; the other muxers know from the encoder."""
-        context = self._encoder.context
-        aspect = context.sample_aspect_ratio
+        width, height, aspect = self._shape
         if self._format.muxer not in ("matroska", "webm") or not aspect or aspect == 1:
             return
-        width = round(context.width * aspect)
         try:
             with self._naming():
-                set_display_size(self.temporary, self._track, width, context.height)
+                set_display_size(self.temporary, self._track, round(width * aspect), height)
         except UnknownLayoutError as error:
             raise OutputError(
                 f"{self._output.name}: its header has no place for its shape: {error}"

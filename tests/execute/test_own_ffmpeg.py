@@ -1,0 +1,252 @@
+"""--ffmpeg: the encode in another process. What arrives, and what happens when it does not do its part."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from tests.media import reference
+from tests.media.clips import ClipShelf
+from tests.media.remake import flat_planes
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import frame_lines, packet_lines, video_line
+from vidsr.channel import StopSignal
+from vidsr.errors import EncoderError, InterruptedByUser, UnknownNameError, UsageError, VidsrError
+from vidsr.execute.resumable import Resume, run_resumable
+from vidsr.frames import Frame, PixelFormat
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
+from vidsr.media.color import assume
+from vidsr.media.ffmpeg_encoder import FfmpegEncoder
+from vidsr.media.ffmpeg_program import program_settings
+from vidsr.media.probe import probe
+from vidsr.media.scenes import SegmentLength
+from vidsr.media.verify import verify
+
+PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def request(name: str = "libx264", **more: object) -> EncoderRequest:
+    wishes: dict[str, object] = {"crf": 10.0, "preset": "ultrafast", "program": PROGRAM}
+    return EncoderRequest(name, **(wishes | more))  # type: ignore[arg-type]
+
+
+def run(
+    source: Path, output: Path, weights: Path, *, resume: Resume = "auto", segment: int | None = None,
+    **more: object,
+) -> Receipt:  # fmt: skip
+    job = Job(source, output, **({"weights": weights, "precision": "fp32", "encoder": request()} | more))  # type: ignore[arg-type]
+    length = None if segment is None else SegmentLength(segment, segment)
+    return run_resumable(job, show=lambda _: None, resume=resume, length=length)
+
+
+def script(path: Path, *lines: str) -> str:
+    """A program that does something and goes on as ffmpeg."""
+    path.write_text("\n".join(("#!/bin/sh", *lines, f'exec "{PROGRAM}" "$@"', "")))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="uses a shell script or a signal")
+
+
+@pytest.mark.parametrize("name", ["vfr.mp4", "b_frames.mp4", "negative.ts", "late.ts"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_every_frame_and_packet_is_there_at_its_time(
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, name: str, suffix: str
+) -> None:
+    source, output = clips(name), tmp_path / f"out.{suffix}"
+    receipt = run(source, output, repeat_2x, segment=20, encoder=request(options=(("bf", "2"),)))
+    theirs, ours = reference.decoded(source), reference.decoded(output)
+    first = min(Fraction(0), theirs[0].pts)
+    unit = Fraction(1, 1000) if suffix == "mkv" else Fraction(0)
+    assert len(ours) == len(theirs) == receipt.frames_written
+    for old, new in zip(theirs, ours, strict=True):
+        assert abs(new.pts - (old.pts - first)) <= unit / 2
+    assert verify(source, output).ok
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_the_rest_of_the_file_is_as_without_it(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    run(SAMPLE, output, repeat_2x, range=RangeRequest(first_frame=0, last_frame=12))
+    assert "640x360" in video_line(output)
+    assert len(frame_lines(output)) == 12
+    sound = [md5 for _, _, md5 in packet_lines(SAMPLE, "a:0")]
+    kept = [md5 for _, _, md5 in packet_lines(output, "a:0")]
+    assert kept == sound[: len(kept)]
+    assert kept
+
+
+def test_shape_and_colours_are_tagged(clips: ClipShelf, tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    run(clips("anamorphic.mkv"), output, repeat_2x, encoder=request("ffv1", crf=None, preset=None))
+    line = video_line(output)
+    assert "ffv1" in line
+    assert re.search("SAR 93:64", line), line  # 192 x 16/11 = 279.3, as whole pixels of a height of 128
+    assert "smpte170m" in line
+
+
+def test_hdr10_metadata_is_kept(clips: ClipShelf, tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    run(clips("hdr10.mkv"), output, repeat_2x, encoder=request("libx265"))
+    info = probe(output)
+    assert info.hdr == probe(clips("hdr10.mkv")).hdr
+    assert info.hdr is not None
+    assert (info.color.primaries, info.color.transfer) == (9, 16)
+    assert "yuv420p10le" in video_line(output)
+
+
+def test_an_encoder_that_only_the_program_has_can_be_used(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    wish = request("libaom-av1", crf=40, preset="8", options=(("usage", "realtime"),))
+    run(SAMPLE, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
+    assert "av1" in video_line(output)
+    assert len(frame_lines(output)) == 4
+
+
+def test_options_reach_the_encoder(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    wish = request(crf=31, options=(("x264-params", "keyint=7:bframes=1"),), pixel_format="yuv444p")
+    run(SAMPLE, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
+    written = output.read_bytes()
+    assert b"keyint=7" in written
+    assert b"crf=31.0" in written
+    assert "yuv444p" in video_line(output)
+
+
+@pytest.mark.parametrize(
+    ("wish", "kind", "words", "hint"),
+    [
+        (request("libx26"), UnknownNameError, "unknown encoder of .* 'libx26'", "did you mean libx26"),
+        (request(options=(("tunee", "film"),)), UnknownNameError, "unknown option", "did you mean tune?"),
+        (request(options=(("tune", "flim"),)), EncoderError, "refuses its settings", "change -x"),
+        (request(options=(("x264-params", "foo=1"),)), EncoderError, "option", "change -x"),
+        (request(preset="quick"), EncoderError, "refuses its settings", "change -x"),
+        (request(pixel_format="yuv411p"), UnknownNameError, "unknown pixel format", ""),
+        (request("prores_ks", crf=None, preset=None), EncoderError, "cannot hold prores", "name the"),
+        (request(program="/no/such/ffmpeg"), EncoderError, "there is no program", "--ffmpeg=PATH"),
+        (request(program="/bin/true"), EncoderError, "is not ffmpeg", "path"),
+    ],
+)  # fmt: skip
+@posix
+def test_what_cannot_be_is_refused_before_any_work(
+    tmp_path: Path, repeat_2x: Path, wish: EncoderRequest, kind: type[VidsrError], words: str, hint: str
+) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        run(SAMPLE, tmp_path / "out.mp4", repeat_2x, encoder=wish)
+    assert hint in (caught.value.hint or "")
+    assert "\n" not in caught.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_refused_with_the_way_to_do_it(repeat_2x: Path) -> None:
+    with pytest.raises(UsageError, match="--ffmpeg makes files") as caught:
+        run(SAMPLE, Path("-"), repeat_2x)
+    assert "| ffmpeg" in (caught.value.hint or "")
+
+
+@posix
+def test_a_talkative_program_is_no_deadlock(tmp_path: Path, repeat_2x: Path) -> None:
+    program = script(tmp_path / "ffmpeg", "head -c 1000000 /dev/zero | tr '\\0' 'x' | fold >&2")
+    output = tmp_path / "out.mkv"
+    run(SAMPLE, output, repeat_2x, encoder=request(program=program),
+        range=RangeRequest(first_frame=0, last_frame=4))  # fmt: skip
+    assert len(frame_lines(output)) == 4
+
+
+@posix
+def test_a_program_that_loses_frames_is_an_error(tmp_path: Path, repeat_2x: Path) -> None:
+    program = tmp_path / "ffmpeg"
+    script(program, f'case "$*" in *pipe:0*) head -c 1500000 | exec "{PROGRAM}" "$@"; exit $?;; esac')
+    with pytest.raises(EncoderError):
+        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, encoder=request(program=str(program)),
+            range=RangeRequest(first_frame=0, last_frame=12))  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["ffmpeg"]
+
+
+@posix
+def test_a_program_that_fails_at_the_end_is_an_error(tmp_path: Path, repeat_2x: Path) -> None:
+    program = tmp_path / "ffmpeg"
+    marker = tmp_path / "tried"
+    script(
+        program,
+        f'case "$*" in *pipe:0*) "{PROGRAM}" "$@"',
+        f'test -e {marker} && echo "[error] no more" >&2 && exit 3',
+        f"touch {marker}; exit 0;; esac",
+    )
+    with pytest.raises(EncoderError, match="failed: no more"):
+        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, encoder=request(program=str(program)),
+            range=RangeRequest(first_frame=0, last_frame=4))  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "tried"]
+
+
+def _encoder(width: int = 640, height: int = 480) -> tuple[FfmpegEncoder, Frame]:
+    info, layout = probe(SAMPLE), PixelFormat.parse("yuv420p")
+    color = assume(info.color, info.height, layout, width=info.width)
+    settings = program_settings(PROGRAM, "libx264", preset="ultrafast", source=layout)
+    planes = flat_planes(layout, width, height, 100)
+    frame = Frame(planes, layout, color, 0, info.time_base, 0, 42)
+    return FfmpegEncoder(info, settings, width=width, height=height, color=color), frame
+
+
+@posix
+def test_a_killed_program_is_one_clear_error() -> None:
+    encoder, frame = _encoder()
+    encoder.encode(frame)
+    encoder._process.send_signal(signal.SIGKILL)
+    with pytest.raises(EncoderError, match="was ended by signal 9"):  # a pipe takes some frames before
+        _ = [encoder.encode(_at(frame, number)) for number in range(1, 200)]
+    assert encoder._process.poll() is not None
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
+
+
+def _at(frame: Frame, number: int) -> Frame:
+    return Frame(frame.planes, frame.format, frame.color, number * 42, frame.time_base, number, 42)
+
+
+def test_a_closed_encoder_leaves_no_process() -> None:
+    encoder, frame = _encoder()
+    encoder.encode(frame)
+    encoder.close()
+    encoder.close()
+    assert encoder._process.poll() is not None
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
+
+
+@posix
+def test_an_interrupted_job_goes_on_where_it_was(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=request())
+    stop = StopSignal()
+    timer = threading.Timer(1.0, stop.set, [InterruptedByUser("interrupted")])
+    timer.start()
+    try:
+        run_resumable(job, show=lambda _: None, stop=stop, length=SegmentLength(8, 8))
+    except InterruptedByUser:
+        assert not output.exists()
+    timer.cancel()
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
+    if not output.exists():
+        run_resumable(job, show=lambda _: None, length=SegmentLength(8, 8))
+    assert len(frame_lines(output)) == 72
+    assert verify(SAMPLE, output).ok
+
+
+def test_in_one_go_keeps_nothing_of_a_failure(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    stop = StopSignal()
+    stop.set(InterruptedByUser("interrupted"))
+    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=request())
+    with pytest.raises(InterruptedByUser):
+        run_resumable(job, show=lambda _: None, stop=stop, resume="never", length=SegmentLength(8, 8))
+    assert list(tmp_path.iterdir()) == []
+    run(SAMPLE, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
+    assert len(frame_lines(output)) == 4
