@@ -166,6 +166,7 @@ class Job:
     model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
     filters: libavfilter's, for the frames before the network, behind `deinterlace`. post_filters: for
         those on their way from the network to the encoder.
+    allow_network: whether `source` may be an address, and a playlist that leads elsewhere.
     """
 
     source: Path
@@ -194,6 +195,7 @@ class Job:
     strict: bool = False
     overwrite: bool = False
     verify: bool = True
+    allow_network: bool = False
 
     @property
     def is_piped(self) -> bool:
@@ -216,7 +218,17 @@ class Job:
 
 
 _RESOLVED_LATER = frozenset(
-    {"source", "output", "pipe_format", "overwrite", "verify", "audio", "subtitles", "strict"}
+    {
+        "source",
+        "output",
+        "pipe_format",
+        "overwrite",
+        "verify",
+        "allow_network",
+        "audio",
+        "subtitles",
+        "strict",
+    }
     | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
 )
 

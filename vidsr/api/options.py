@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
     on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".
     overwrite: replace an existing output. verify: compare the output with its source at the end.
+    allow_network: the source may be an address, or a playlist that leads elsewhere.
     """
 
     model: str | None
@@ -89,6 +90,7 @@ class Options(TypedDict, total=False):
     on_size_change: SizeChange
     overwrite: bool
     verify: bool
+    allow_network: bool
 
 
 def make_job(
@@ -129,6 +131,7 @@ def make_job(
     on_size_change: SizeChange = "error",
     overwrite: bool = False,
     verify: bool = True,
+    allow_network: bool = False,
 ) -> Job:
     """The Job of these `Options`. Raises UsageError for values that contradict each other or cannot be."""
     if scale is not None and (width is not None or height is not None):
@@ -169,6 +172,7 @@ def make_job(
         strict=strict,
         overwrite=overwrite,
         verify=verify,
+        allow_network=allow_network,
     )
     _check_words(job)
     return job

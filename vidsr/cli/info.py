@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show what is in a video file.")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--allow-network", is_flag=True, help="It may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def info(source: Path, as_json: bool) -> None:
+def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
-    from vidsr.media.probe import probe  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media import demux  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media.probe import probe  # noqa: PLC0415
 
+    if allow_network:
+        demux.allow_network()
     found = probe(source)
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))

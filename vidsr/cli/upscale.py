@@ -148,6 +148,7 @@ run_option = option_group("Running")
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
+@run_option("--allow-network", is_flag=True, help="INPUT may be an address (https://...) or a playlist.")
 @run_option(
     "--on-bad-frame",
     type=click.Choice(["keep", "error", "repeat", "skip"]),
@@ -240,6 +241,7 @@ def job_of(
     on_bad_frame: BadFrames,
     on_size_change: SizeChange,
     no_verify: bool,
+    allow_network: bool,
     progress: ProgressStyle,
 ) -> Job:
     if no_audio and audio not in {"all", "none"}:
@@ -281,6 +283,7 @@ def job_of(
         strict=strict,
         overwrite=overwrite,
         verify=not no_verify,
+        allow_network=allow_network,
     )
 
 

@@ -31,6 +31,7 @@ DETAIL_WIDTH = 150
 @click.option("--audio", metavar="WHICH", default="all", help="OUT was made with this --audio.")
 @click.option("--subs", metavar="WHICH", default="all", help="OUT was made with this --subs.")
 @click.option("--full", is_flag=True, help="Look at every picture, not at some.")
+@click.option("--allow-network", is_flag=True, help="SRC may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def verify(
     source: Path,
@@ -41,13 +42,18 @@ def verify(
     audio: str,
     subs: str,
     full: bool,
+    allow_network: bool,
     as_json: bool,
 ) -> int:
     """Compare OUT with the source SRC it was made of, reading both anew.
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media.verify import verify as compare  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media import demux  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media.verify import verify as compare  # noqa: PLC0415
+
+    if allow_network:
+        demux.allow_network()
 
     segment = _segment(source, RangeRequest(start, end, *(frames or (None, None))))
     report = compare(source, output, segment=segment, audio=audio, subtitles=subs, full=full)

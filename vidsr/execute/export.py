@@ -11,6 +11,7 @@ from vidsr.errors import JobError
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.job import Segment, SegmentReceipt
+from vidsr.media.demux import allow_network
 from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import Filtering
 from vidsr.media.filters import FilterStep
@@ -41,6 +42,7 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
         "filtering": None if prepared.filtering is None else _filtering_to_json(prepared.filtering),
         "audio": job.audio,
         "subtitles": job.subtitles,
+        "allow_network": job.allow_network,
     }
 
 
@@ -59,6 +61,8 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     if not receipts:
         raise JobError(f"the beginning of {output} is not finished yet", "wait for its first segment")
     plan, record = contents.record.plan, contents.record
+    if plan.get("allow_network"):
+        allow_network()
     segment = Segment(record.segment.start_pts, receipts[-1].segment.end_pts)
     with Writer(
         target,

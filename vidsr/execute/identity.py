@@ -9,7 +9,9 @@ from fractions import Fraction
 
 from vidsr import __version__
 from vidsr.execute.prepare import Prepared
+from vidsr.media.demux import is_address, location_of
 from vidsr.media.ffmpeg_program import version_of
+from vidsr.media.probe import SourceInfo
 from vidsr.segments.identity import Identity, source_identity
 
 _DEVICE_NUMBER = re.compile(r":\d+\b")
@@ -26,7 +28,7 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
     """
     target, settings = prepared.target, prepared.settings
     identity: Identity = {
-        **source_identity(prepared.info.path),
+        **_source_identity(prepared.info),
         "vidsr": __version__,
         "model": prepared.model,
         "weights": prepared.loaded.digest,
@@ -43,6 +45,13 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
     identity |= {f"encoder option {name}": value for name, value in settings.options.items()}
     identity |= {name: value for name, value in prepared.job.wishes().items() if value is not None}
     return identity
+
+
+def _source_identity(info: SourceInfo) -> Identity:
+    """By content; by address and length where that would have to be fetched."""
+    if is_address(info.path):
+        return {"source": location_of(info.path), "source size": info.size_bytes}
+    return source_identity(info.path)
 
 
 def _seconds(pts: int | None, time_base: Fraction) -> str | None:

@@ -23,6 +23,7 @@ from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
+from vidsr.media.demux import allow_network
 from vidsr.media.encoders import RAW, EncoderSettings, settings_for
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
@@ -165,6 +166,8 @@ def prepare(job: Job, show: Show) -> Prepared:
     preset = (
         None if job.model is None and job.weights is not None else find_preset(job.model or DEFAULT_MODEL)
     )
+    if job.allow_network:
+        allow_network()
     info = probe(job.source)
     segment = _segment(job, info)
     filtering, coded_like, notes = _filtering(job, info, segment)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from vidsr.channel import StopSignal
@@ -28,6 +29,7 @@ from vidsr.execute.prepare import Prepared, Show, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt
 from vidsr.media.damage import united
+from vidsr.media.demux import is_address
 from vidsr.media.join import join
 from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
@@ -195,7 +197,7 @@ class _LongRun:
     def _record(self, stream_header: bytes) -> JobRecord:
         prepared = self.prepared
         return JobRecord(
-            source=str(prepared.info.path.absolute()),
+            source=_place_of(prepared.info.path),
             command=self.command or shlex.join(["vidsr", *sys.argv[1:]]),
             begun=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
             identity=identity_of(prepared, self.party.words, stream_header),
@@ -234,6 +236,11 @@ class _LongRun:
                 f"{str(error) or 'interrupted'}; {filling.frames}{of} frames are finished and kept",
                 "run the same command again to continue",
             ) from error
+
+
+def _place_of(source: Path) -> str:
+    """Where a job's source can be found from anywhere."""
+    return str(source if is_address(source) else source.absolute())
 
 
 def _words_about(found: Contents, record: JobRecord) -> Iterator[str]:

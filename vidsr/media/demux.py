@@ -1,11 +1,12 @@
 """Opening files for reading: which kinds are let in, and what each failure is called.
 
-Whoever opens an input does it here, so that no playlist reaches the network or another file and no
-exception of PyAV gets out. It knows containers, never frames.
+Whoever opens an input does it here, so that no playlist reaches the network or another file, unless this
+process was allowed to, and no exception of PyAV gets out. It knows containers, never frames.
 """
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,23 @@ MAX_READ_FAILURES = 16
 
 INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ALLOWED_FORMATS}
 
+NETWORK_OPTIONS = {
+    "protocol_whitelist": "file,http,https,httpproxy,tcp,udp,tls,rtp,rtmp,rtmps,rtmpt,rtsp,ftp,crypto,data,"
+    "concat,concatf,subfile,cache,async,hls,srt,mmsh,mmst",
+    "safe": "0",
+    "allowed_extensions": "ALL",
+    "extension_picky": "0",
+}
+"""With these, playlists (HLS, DASH, ffconcat) may name whatever they like."""
+
+NETWORK_SECONDS = 30
+"""How long nothing may come before a connection counts as broken."""
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:|,,|,)(/*)(.*)", re.DOTALL)
+"""A word of at least two letters and a colon, as no path begins that is not meant so; subfile has commas."""
+_SCHEMES_WITHOUT_SLASHES = frozenset({"concat", "concatf", "subfile", "data", "crypto", "cache", "async"})
+_NEEDS_PERMISSION = "--allow-network lets it reach other files and the network"
+
 _IMAGE_SIGNATURES = {
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -64,6 +82,41 @@ _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b
 _SNIFFED_BYTES = 64 * 1024
 
 
+class _Permission:
+    """What this process may open. Reading threads ask for it, and so do all processes of a job."""
+
+    network = False
+
+
+def allow_network() -> None:
+    """From now on, to the end of the process, inputs may be addresses and playlists may lead anywhere."""
+    _Permission.network = True
+
+
+def is_address(path: Path) -> bool:
+    """Whether an input is an address (http://, concat:, subfile:, ...) and no local file."""
+    return _scheme_of(path) is not None
+
+
+def _scheme_of(path: Path) -> str | None:
+    found = _ADDRESS.fullmatch(path.as_posix())
+    if found is None or path.exists():
+        return None
+    scheme = found[1].lower()
+    return scheme if (found[2] == ":" and found[3]) or scheme in _SCHEMES_WITHOUT_SLASHES else None
+
+
+def location_of(path: Path) -> str:
+    """What FFmpeg is told to open: an address as it was typed (a Path loses a slash of it), or a file."""
+    scheme = _scheme_of(path)
+    if scheme is None:
+        return f"file:{path}"
+    text = path.as_posix()
+    if scheme in _SCHEMES_WITHOUT_SLASHES:
+        return text
+    return f"{scheme}://{text.partition(':')[2].lstrip('/')}"
+
+
 @contextmanager
 def reading(path: Path, doing: str) -> Iterator[None]:
     """Name every failure of PyAV on the way as a SourceError; `doing` ends "cannot ..."."""
@@ -79,13 +132,26 @@ def reason(error: av.error.FFmpegError) -> str:
 
 
 def open_source(path: Path) -> InputContainer:
-    """Open a local media file for reading.
+    """Open a media file for reading: a local one, or what an address leads to if that is allowed.
 
     Raises SourceMissingError, NotAVideoError or another SourceError; the message says what the file is
     instead, as far as its first bytes tell.
     """
+    if is_address(path) and not _Permission.network:
+        raise SourceMissingError(
+            f"{location_of(path)} is an address, not a local file",
+            "pass --allow-network to open it, or download it first",
+        )
     try:
-        return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
+        if not _Permission.network:
+            return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
+        return av.open(
+            location_of(path),
+            mode="r",
+            options=dict(NETWORK_OPTIONS),
+            metadata_errors="replace",
+            timeout=NETWORK_SECONDS if is_address(path) else None,
+        )
     except av.error.FileNotFoundError as error:
         raise SourceMissingError(f"{path}: no such file", "check the path") from error
     except av.error.IsADirectoryError as error:
@@ -93,6 +159,11 @@ def open_source(path: Path) -> InputContainer:
     except av.error.PermissionError as error:
         raise SourceMissingError(f"{path}: no permission to read it", "check the file's owner") from error
     except (av.error.FFmpegError, ValueError) as error:
+        if is_address(path):
+            words = reason(error) if isinstance(error, av.error.FFmpegError) else str(error)
+            raise SourceMissingError(
+                f"{location_of(path)} cannot be opened: {words}", "check the address and the connection"
+            ) from error
         raise _diagnosis(path, error) from error
 
 
@@ -154,10 +225,10 @@ def _diagnosis(path: Path, error: Exception) -> SourceError:
     if size == 0:
         return NotAVideoError(f"{path} is empty")
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    if start.startswith(_PLAYLIST_STARTS):
+    if start.startswith(_PLAYLIST_STARTS) and not _Permission.network:
         return NotAVideoError(
             f"{path} is a playlist, which could lead to other files or the network",
-            "name the video file itself",
+            f"name the video file itself; {_NEEDS_PERMISSION}",
         )
     for signature, kind in _IMAGE_SIGNATURES.items():
         if head.startswith(signature) and (kind != "WebP" or head[8:12] == b"WEBP"):

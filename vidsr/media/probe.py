@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
-from vidsr.media.demux import main_video_stream, open_source, reading
+from vidsr.media.demux import is_address, main_video_stream, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 
@@ -223,7 +223,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         metadata=tuple(container.metadata.items()),
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame),
-        size_bytes=path.stat().st_size,
+        size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
     )
 
 

@@ -27,7 +27,7 @@ from vidsr.frames import Frame, PixelFormat
 from vidsr.job import ReadingRules, Segment
 from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage, Kind
-from vidsr.media.demux import main_video_stream, open_source, read_packets, reason
+from vidsr.media.demux import is_address, main_video_stream, open_source, read_packets, reason
 from vidsr.media.ledger import Ledger
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import PlaneReader
@@ -264,9 +264,11 @@ class Reader:
 
     def _check_end(self) -> None:
         """Note it if the file is shorter than it announces, in bytes or in frames, or still growing."""
+        short = grown = 0
         try:
-            short = missing_bytes(self._source.path)
-            grown = self._source.path.stat().st_size - self._source.size_bytes
+            if not is_address(self._source.path):
+                short = missing_bytes(self._source.path)
+                grown = self._source.path.stat().st_size - self._source.size_bytes
         except OSError as error:
             self._note("unreadable", self._clock.last, error.strerror or "I/O error")
             return

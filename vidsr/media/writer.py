@@ -36,7 +36,7 @@ from vidsr.frames import Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
-from vidsr.media.demux import reason
+from vidsr.media.demux import is_address, reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
@@ -442,7 +442,7 @@ def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
     if not folder.is_dir():
         raise OutputError(f"there is no folder {folder}", "make it first")
     if output.exists():
-        if output.samefile(source):
+        if not is_address(source) and output.samefile(source):
             raise UsageError(f"output and input are the same file: {output}", "give the output another name")
         if not overwrite:
             raise _exists(output)
