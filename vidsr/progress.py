@@ -151,7 +151,8 @@ class Finished:
     """The run ended well (apart from `damage`, lines about what of the source could not be decoded).
 
     frames_before: how many of the frames an earlier run had finished. verified: the output was compared with
-    the source and nothing is lost; None if it was not compared.
+    the source and nothing is lost; False if only damage of the source explains what is; None if it was not
+    compared.
     """
 
     output: str
@@ -498,13 +499,16 @@ def reused_words(reused: Reused, computed: int) -> str:
     return words
 
 
+_VERIFIED = {True: "verified", False: "verified but for the damage", None: "not verified"}
+
+
 def closing_lines(event: Finished, started: Started | None) -> list[str]:
     computed = event.frames - event.frames_before
     fps = computed / event.elapsed_seconds if event.elapsed_seconds else 0.0
     before = f" ({event.frames_before} of them finished before)" if event.frames_before else ""
     line = (
         f"{event.output}: {event.frames} frame{'s' if event.frames != 1 else ''}{before}, "
-        f"{size_words(event.size_bytes)}, {'verified, ' if event.verified else ''}"
+        f"{size_words(event.size_bytes)}, {_VERIFIED[event.verified]}, "
         f"in {duration_words(event.elapsed_seconds)}"
     )
     if not computed:

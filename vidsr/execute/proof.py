@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vidsr.errors import OutputError
 from vidsr.execute.prepare import Prepared, Show
 from vidsr.media.damage import Damage
-from vidsr.media.verify import verify
+from vidsr.media.probe import SourceInfo
+from vidsr.media.verify import Intent, verify
 from vidsr.media.writer import Writer
 from vidsr.progress import Verifying
 
+_OF_THE_CONTAINER = frozenset({"unreadable", "truncated"})
+_SPOILING = frozenset({"undecodable", "corrupt", "missing", "unreadable", "backward"})
+"""Kinds of damage that change what later frames look like."""
+
 
 def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Show) -> bool | None:
-    """Verify a job's complete output: True if it is whole, False if more differs than damage explains.
+    """Verify a job's complete output: True if it is whole, False if damage explains what is not.
 
-    None if that was not wanted or cannot be: filters make other pictures, and what went to standard output
-    is gone.
+    None if that was not wanted, or cannot be because it went to standard output (frames are counted there).
+    Behind filters the pictures are others; then the frames are compared with what was written.
 
     damage: what of the source could not be read.
 
-    Raises OutputError if something is lost. The file is kept under a name that says so, because it
-    must not be taken for a good one.
+    Raises OutputError if something is lost that the damage does not explain. The file is kept under a name
+    that says so, because it must not be taken for a good one.
     """
     job = prepared.job
-    if not job.verify or job.output == Path("-") or prepared.filtering is not None or job.post_filters:
+    if not job.verify or job.is_piped:
         return None
     show(Verifying(job.output.name))
     report = verify(
@@ -34,23 +39,63 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
         segment=prepared.segment,
         audio=job.audio,
         subtitles=job.subtitles,
-        color=prepared.target.color,
+        color=None if job.post_filters else prepared.target.color,
         damage=damage,
         notes=writer.notes,
         container=writer.container,
+        intent=_intent(prepared, writer),
     )
-    if report.ok:
-        return True
-    if damage:  # reported already, and nobody can say what else a damaged source should have given
-        return False
+    lost = [check for check in report.failures if not is_explained(check.name, damage, prepared.info)]
+    if not lost:
+        return report.ok
     aside = unverified_name(job.output)
     writer.set_aside(aside)
-    first = report.failures[0]
-    more = f" ({len(report.failures) - 1} more)" if len(report.failures) > 1 else ""
+    first = lost[0]
+    more = f" ({len(lost) - 1} more)" if len(lost) > 1 else ""
     raise OutputError(
         f"{job.output.name} is not whole: {first.name}: {first.detail}{more}",
         f"it is kept as {aside.name}; vidsr verify tells all, --no-verify accepts it",
     )
+
+
+def _intent(prepared: Prepared, writer: Writer) -> Intent | None:
+    job = prepared.job
+    if prepared.filtering is None and not job.post_filters:
+        return None
+    width, height, aspect, color = writer.coded_picture
+    return Intent(
+        info=prepared.info,
+        times=writer.frame_times,
+        width=width,
+        height=height,
+        aspect=aspect,
+        color=color,
+        keeps_times=prepared.filtering is None,
+        keeps_place=not job.filters and not job.post_filters,
+    )
+
+
+def is_explained(check: str, damage: Iterable[Damage], source: SourceInfo) -> bool:
+    """Whether damage of the source can be why a check fails.
+
+    Damage of a stream explains what differs in that stream. A container that breaks off or cannot be read in
+    a place may be read in another way the second time, so that explains missing packets of all streams. No
+    damage explains other pictures unless it is in the video, nor lost streams, tags or chapters: they are
+    written from the description that was read at the beginning.
+    """
+    return any(_touches(check, entry, source) for entry in damage)
+
+
+def _touches(check: str, entry: Damage, source: SourceInfo) -> bool:
+    words = check.split()
+    is_video = entry.stream == source.video_index
+    if check in ("frames", "time stamps"):
+        return is_video
+    if check in ("pictures", "blank pictures", "colours"):
+        return is_video and entry.kind in _SPOILING
+    if words[0] in ("audio", "subtitle", "video") and len(words) > 1 and words[1].isdecimal():
+        return int(words[1]) == entry.stream or entry.kind in _OF_THE_CONTAINER
+    return False
 
 
 def unverified_name(output: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from av.video.stream import VideoStream
 from vidsr.durable import sync, sync_folder, temporary_name
 from vidsr.errors import (
     DamagedSourceError,
+    EncoderError,
     NoSpaceError,
     OutputError,
     OutputExistsError,
@@ -114,6 +116,7 @@ class Writer:
             source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
         self._notes = _losses(source, self._format)
+        self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False
         self._first_pts: int | None = None
@@ -150,6 +153,16 @@ class Writer:
         renamed = renamed_tags(self._source, self._format)
         changes = [f"tag {old} is written as {new}" for old, new in renamed.items()]
         return self._passthrough.notes + changes + self._notes
+
+    @property
+    def frame_times(self) -> list[int]:
+        """pts of the frames written, on the source's clock, increasing."""
+        return sorted(self._times)
+
+    @property
+    def coded_picture(self) -> tuple[int, int, Fraction | None, Color]:
+        """Width, height, sample aspect ratio and colours of what is encoded, behind filters."""
+        return (*self._shape, self._coded_color)
 
     @property
     def damage(self) -> list[Damage]:
@@ -202,6 +215,7 @@ class Writer:
             color=color,
             offset_pts=self._offset_pts,
         )
+        self._coded_color = self._encoder.color
         return stream, self._encoder.note
 
     def _add_program_stream(self, container: OutputContainer, color: Color) -> tuple[VideoStream, str | None]:
@@ -213,7 +227,7 @@ class Writer:
         context.color_primaries, context.color_trc = trial.color.primaries, trial.color.transfer
         if trial.aspect is not None:
             context.sample_aspect_ratio = trial.aspect
-        self._program_header = trial.header
+        self._program_header, self._coded_color = trial.header, trial.color
         return stream, trial.note
 
     def _refuse_losses(self) -> None:
@@ -230,6 +244,7 @@ class Writer:
         self._mux_video(self._encoder.encode(frame))
         self._mux_beside(frame.time)
         self._count += 1
+        self._times.append(frame.pts)
         self._last_pts = frame.pts
         if self._first_pts is None:
             self._first_pts = frame.pts
@@ -245,6 +260,7 @@ class Writer:
         self._first_pts = packet.pts if self._first_pts is None else min(self._first_pts, packet.pts)
         self._last_pts = packet.pts if self._last_pts is None else max(self._last_pts, packet.pts)
         self._count += 1
+        self._times.append(packet.pts)
         time = packet.pts * packet.time_base
         packet.pts -= self._offset_pts
         packet.dts -= self._offset_pts
@@ -303,6 +319,7 @@ class Writer:
         try:
             if not self._takes_packets and self._encoder is not None:
                 self._mux_video(self._encoder.flush())
+            self._check_count()
             self._mux_beside(None)
             with self._muxing("finish the output"):
                 self._container.close()
@@ -315,6 +332,13 @@ class Writer:
             self.abort()
             raise
         self._is_complete = True
+
+    def _check_count(self) -> None:
+        """What goes into a pipe cannot be read again, but counted."""
+        if self._pipe is not None and self._muxed_frames != self._count:
+            raise EncoderError(
+                f"{self._settings.name} gave {self._muxed_frames} packets for {self._count} frames"
+            )
 
     def _write_shape(self) -> None:
         """Say in Matroska's header how the pictures are shown; the other muxers know from the encoder."""

@@ -29,7 +29,8 @@ from vidsr.media.verify.appearance import (
     source_color,
 )
 from vidsr.media.verify.contents import Contents, read_contents
-from vidsr.media.verify.frames import match_frames
+from vidsr.media.verify.frames import FrameMatch, match_frames, match_written
+from vidsr.media.verify.intent import Intent, check_not_blank, check_size
 from vidsr.media.verify.payloads import check_payloads
 from vidsr.media.verify.pictures import PictureCheck
 from vidsr.media.verify.report import Check, Report
@@ -41,7 +42,7 @@ from vidsr.media.verify.streams import (
     pair_streams,
 )
 
-__all__ = ["Check", "Report", "verify"]
+__all__ = ["Check", "Intent", "Report", "verify"]
 
 
 def verify(
@@ -55,6 +56,7 @@ def verify(
     damage: Sequence[Damage] = (),
     notes: Sequence[str] = (),
     container: OutputFormat | None = None,
+    intent: Intent | None = None,
     full: bool = False,
 ) -> Report:
     """Compare an output with the source it was made of.
@@ -62,7 +64,8 @@ def verify(
     segment, audio, subtitles: what was asked for. color: what the output's samples were meant to be; None
     = what the source's are. damage: what of the source is known not to be readable, which is not
     held against the output. notes: the writer's announcements. container: of the output, None = by
-    its suffix. full: look at every picture instead of some.
+    its suffix. intent: what a job with filters has written; None = the pictures should be the
+    source's own. full: look at every picture instead of some.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
     suffix of no known container. An output that cannot be read is no exception but a failed check.
@@ -75,7 +78,8 @@ def verify(
         checks = [Check("file", False, "a video", error.message, error.message)]
         return Report(source, output, tuple(checks), full, time.perf_counter() - begun)
     container = container or OutputFormat.of_path(output)
-    timeline = Timeline.of(info, segment, holds_negative=container.holds_negative)
+    timed = info if intent is None else intent.info
+    timeline = Timeline.of(timed, segment, holds_negative=container.holds_negative)
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
     carried, surplus = pair_streams(plans, made)
 
@@ -86,18 +90,26 @@ def verify(
         trouble = "; ".join(ours.troubles)
         yield Check("file", not trouble, "readable", trouble or "readable", trouble or made.format_name)
         clock = _moved(timeline, theirs, ours, segment) if container.muxer == "nut" else timeline
-        match = match_frames(theirs, ours, segment or Segment(), clock, damage)
-        yield from match.checks
+        match: FrameMatch | None = None
+        if intent is None or intent.keeps_times:
+            match = match_frames(theirs, ours, segment or Segment(), clock, damage)
+            yield from match.checks
+        if intent is not None:
+            yield from match_written(intent.info, intent.times, ours, clock)
         yield check_streams(carried, surplus)
         yield from check_payloads(theirs, ours, carried, clock)
         yield check_chapters(info, made, container, timeline)
         yield check_tags(info, made, container)
         yield from check_names(info, made, carried, container)
-        wanted = color or expected_color(info, made)
+        wanted = color or (expected_color(info, made) if intent is None else intent.color)
         yield check_color(info, made, wanted)
         yield from check_hdr(info, made, wanted, notes)
-        yield check_shape(info, made)
+        yield check_shape(info, made) if intent is None else check_size(intent, made)
         yield check_rotation(info, made)
+        if intent is not None or match is None:
+            assert intent is not None
+            yield from check_not_blank(theirs, ours, intent, clock)
+            return
         pictures = PictureCheck(
             theirs, ours, match, color=source_color(info), target=wanted, damage=damage, full=full
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, pairwise
 
@@ -77,6 +77,18 @@ def match_frames(
         return comparison.judged(known=len(lost), has_decoded=True)
     comparison = _Comparison.of(decoded, output.frame_times, clocks)
     return comparison.judged(undecodable=max(len(packets) - len(decoded), 0), has_decoded=decoded != packets)
+
+
+def match_written(
+    info: SourceInfo, times: Sequence[int], output: Contents, timeline: Timeline
+) -> tuple[Check, Check]:
+    """Compare the output's frames with those that a job says it has written.
+
+    info: of the frames' clock. times: their pts, increasing.
+    """
+    clocks = _Clocks.of(info, output.info, timeline)
+    frames, stamps = _Comparison.of(list(times), output.frame_times, clocks).judged().checks
+    return replace(frames, name="frames written"), replace(stamps, name="time stamps written")
 
 
 def are_known(lost: Sequence[int], damage: Sequence[Damage]) -> bool:
