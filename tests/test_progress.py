@@ -118,7 +118,7 @@ def test_plain_lines_are_rare_and_the_summary_is_one_line() -> None:
         renderer.show(FINISHED)
     lines = stream.getvalue().splitlines()
     assert lines[-1] == (
-        "out.mkv: 100 frames, 1.2 MB, in 50.0 s (2.00 fps, 0.0833x real time); "
+        "out.mkv: 100 frames, 1.2 MB, not verified, in 50.0 s (2.00 fps, 0.0833x real time); "
         "limited by upscale (a GPU would help)"
     )
     assert len(lines) == 3  # all within the first five seconds of the clock on the wall

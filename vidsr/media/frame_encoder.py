@@ -62,7 +62,6 @@ class FrameEncoder:
         configure(context, settings, width, height)
         context.time_base = source.time_base
         context.framerate = source.average_rate or Fraction(25)
-        self._color = color
         context.colorspace, context.color_range = color.matrix, color.range
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         if color.chroma_location is not ChromaLocation.UNSPECIFIED:
@@ -127,8 +126,8 @@ class FrameEncoder:
         coded.pts, coded.duration = picture.pts - self._offset_pts, picture.duration
         coded.time_base = picture.time_base
         # ProRes takes its tags from here and not from the context
-        coded.colorspace, coded.color_range = self._color.matrix, self._color.range
-        coded.color_primaries, coded.color_trc = self._color.primaries, self._color.transfer
+        coded.colorspace, coded.color_range = self.color.matrix, self.color.range
+        coded.color_primaries, coded.color_trc = self.color.primaries, self.color.transfer
         return self._encode(coded, what)
 
     def _packed(self, picture: VideoFrame) -> VideoFrame:

@@ -26,6 +26,9 @@ Times = npt.NDArray[np.float64]
 CLOCK_STEP_SECONDS = 0.0011
 """Matroska's clock, and what is lost in adding up numbers of it."""
 
+UNKNOWN_SECONDS = 1e12
+"""No time stamp is that far off; a missing one is (NO_STAMP)."""
+
 USUAL_AUDIO_FRAME_SECONDS = 1024 / 48000
 """An AAC frame, where packets do not say how long they are."""
 
@@ -146,6 +149,8 @@ def _in_time(name: str, theirs: _Packets, ours: _Packets, count: int) -> Check:
     is_sound = name.startswith("audio")
     tolerance = _usual_length(theirs) if is_sound else 2 * CLOCK_STEP_SECONDS
     off = ours.starts[:count] - theirs.starts[:count]
+    if off[0] < -UNKNOWN_SECONDS:  # FFmpeg gives no time to a first packet of AAC that it cannot parse
+        off[0] = 0
     worst = int(np.argmax(np.abs(off)))
     what = "start"
     if not is_sound:

@@ -141,7 +141,7 @@ def check_names(
         name = f"{theirs.type} {theirs.index}"
         wanted = stream_tags(theirs, container, copied=copied)
         languages.append((name, _language(wanted, container), _found_language(ours, container)))
-        if container.muxer != "nut":
+        if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
         if container.muxer in ("matroska", "webm"):
@@ -153,6 +153,11 @@ def check_names(
     yield _compared("titles", titles)
     yield _compared("dispositions", flags)
     yield _compared("stream tags", tags)
+
+
+def _is_text(value: str) -> bool:
+    """False for the rests of bytes that are no text, which no container writes as they are."""
+    return value.isprintable() and "\ufffd" not in value
 
 
 def _is_plain(key: str) -> bool:
