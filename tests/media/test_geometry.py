@@ -15,6 +15,7 @@ from tests.media.remake import BT709, flat_planes, frames_of, remake
 from vidsr.errors import FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.media.encoders import settings_for
+from vidsr.media.geometry import is_turn
 from vidsr.media.pixels import has_alpha, planar_equivalent
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
@@ -204,3 +205,13 @@ def test_size_change_on_the_way_is_an_error_with_its_place(clips: ClipShelf) -> 
     assert caught.value.message == f"frame 10 ({time:.3f} s) is 128x96; the stream began at 96x64"
     assert caught.value.hint is not None
     assert "--on-size-change rescale" in caught.value.hint
+
+
+def test_a_display_matrix_that_only_turns_is_told_from_one_that_distorts() -> None:
+    one, half = 65536, 32768
+    assert is_turn(None)
+    assert is_turn((one, 0, 0, 0, one, 0, 0, 0, 1 << 30))
+    assert is_turn((0, one, 0, one, 0, 0, 0, 0, 1 << 30))  # mirrored
+    assert is_turn((46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30))  # by 45 degrees
+    assert not is_turn((one, half, 0, 0, one, 0, 0, 0, 1 << 30))
+    assert not is_turn((half, 0, 0, 0, one, 0, 0, 0, 1 << 30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from vidsr.media.probe import SourceInfo
@@ -21,3 +22,12 @@ def output_aspect(source: SourceInfo, width: int, height: int) -> Fraction | Non
     if abs(stretch - 1) <= ROUNDED_STRETCH:
         return own
     return ((own or 1) / stretch).limit_denominator(1000)
+
+
+def is_turn(matrix: Sequence[int] | None) -> bool:
+    """Whether a display matrix (nine numbers, 16.16) only turns or mirrors, which all containers can hold."""
+    if matrix is None:
+        return True
+    a, b, c, d = (matrix[i] / 65536 for i in (0, 1, 3, 4))
+    lengths, angle = (a * a + b * b, c * c + d * d), a * c + b * d
+    return abs(angle) < 0.01 and all(abs(length - 1) < 0.01 for length in lengths)

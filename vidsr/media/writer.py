@@ -42,6 +42,7 @@ from vidsr.media.demux import is_address, reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
+from vidsr.media.geometry import is_turn
 from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
@@ -423,6 +424,10 @@ def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
     notes = [f"{extra} inside the video are left out" for extra in source.embedded_extras]
     if has_alpha(source.pixel_format):
         notes.append(f"transparency ({source.pixel_format}) is left out")
+    if not is_turn(source.display_matrix) and output.muxer not in ("mp4", "mov"):
+        notes.append(
+            f"the distortion of the picture (display matrix) is left out: {output.label} cannot hold it"
+        )
     if not output.has_times:
         rate = float(source.average_rate or 25)
         notes.append(f"{output.label} has no time stamps: frames follow each other at {rate:.3f} a second")

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.color import assume
-from vidsr.media.geometry import ROUNDED_STRETCH
+from vidsr.media.geometry import ROUNDED_STRETCH, is_turn
 from vidsr.media.hdr import HDR_TRANSFERS, HdrMetadata
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
@@ -176,6 +176,8 @@ def _shape(info: SourceInfo) -> Fraction:
 def check_rotation(source: SourceInfo, output: SourceInfo) -> Check:
     """The display matrix, without its shift: rotation and mirroring."""
     theirs, ours = _turn(source), _turn(output)
+    if not is_turn(source.display_matrix) and output.display_matrix is None:
+        return passed("rotation", None, "a distortion, left out")
     if all(abs(a - b) < 0.001 for a, b in zip(theirs, ours, strict=True)):
         return passed(
             "rotation", [*theirs], f"{source.rotation} degrees" if theirs != [1, 0, 0, 1] else "none"
