@@ -65,3 +65,17 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def rename_without_replacing(temporary: Path, output: Path) -> None:
+    """Raises FileExistsError if the name is taken; atomic where the file system has hard links."""
+    try:
+        os.link(temporary, output)
+    except FileExistsError:
+        raise
+    except OSError:
+        if output.exists():
+            raise FileExistsError(output) from None
+        temporary.rename(output)
+    else:
+        temporary.unlink()

@@ -140,6 +140,23 @@ class Verifying:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendering:
+    """Pictures for looking at are being made: `done` of `total` units of what `text` says."""
+
+    text: str
+    done: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file or folder is finished. text: what is in it, for people."""
+
+    output: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The run was interrupted and saves what it has; nothing else is shown after this but notes."""
 
@@ -168,7 +185,19 @@ class Finished:
     verified: bool | None = None
 
 
-Event = NextInQueue | Fetching | Started | Note | Working | Joining | Verifying | Stopping | Finished
+Event = (
+    NextInQueue
+    | Fetching
+    | Started
+    | Note
+    | Working
+    | Joining
+    | Verifying
+    | Rendering
+    | Made
+    | Stopping
+    | Finished
+)
 
 
 class Renderer(Protocol):
@@ -239,6 +268,11 @@ class RichRenderer:
                 self._live.update(self._joining(event), refresh=True)
             case Verifying():
                 self._live.update(Text(verifying_words(event)), refresh=True)
+            case Rendering():
+                self._live.update(self._rendering(event), refresh=True)
+            case Made():
+                self._live.update(Text(), refresh=True)
+                self._console.print(made_words(event), highlight=False)
             case Stopping():
                 self._live.update(Text(), refresh=True)
                 self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
@@ -260,6 +294,12 @@ class RichRenderer:
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=event.segments_total, completed=event.segments_done, width=40)
         row.add_row(bar, joining_words(event))
+        return row
+
+    def _rendering(self, event: Rendering) -> Table:
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=event.total, completed=event.done, pulse=not event.done, width=40)
+        row.add_row(bar, event.text)
         return row
 
     def _display(self, event: Working) -> Table:
@@ -321,9 +361,10 @@ class PlainRenderer:
 
     def show(self, event: Event) -> None:
         match event:
-            case Fetching():
-                if self._is_due(event.file):
-                    self._print(fetching_words(event))
+            case Fetching() | Joining() | Rendering():
+                subject, words = passing_words(event)
+                if self._is_due(subject):
+                    self._print(words)
             case NextInQueue():
                 self._queue = event
                 self._print(queue_words(event))
@@ -342,11 +383,10 @@ class PlainRenderer:
                         f"queues {decoded[0]}/{decoded[1]} {upscaled[0]}/{upscaled[1]}, "
                         f"limited by {event.bottleneck}" + self._overall(event.frames_done)
                     )
-            case Joining():
-                if self._is_due("segments"):
-                    self._print(joining_words(event))
             case Verifying():
                 self._print(verifying_words(event))
+            case Made():
+                self._print(made_words(event))
             case Stopping():
                 self._print(event.text)
             case Finished():
@@ -386,10 +426,10 @@ class JsonRenderer:
 
     def show(self, event: Event) -> None:
         match event:
-            case Fetching():
+            case Fetching() | Joining() | Rendering():
                 if time.monotonic() - self._last_line_at >= JSON_SECONDS:
                     self._last_line_at = time.monotonic()
-                    self._write("fetching", _fields(event))
+                    self._write(type(event).__name__.lower(), _fields(event))
             case NextInQueue():
                 self._write("next", _fields(event))
             case Started():
@@ -419,12 +459,8 @@ class JsonRenderer:
                         "reused": reused_fields(event.reused),
                     },
                 )
-            case Joining():
-                if time.monotonic() - self._last_line_at >= JSON_SECONDS:
-                    self._last_line_at = time.monotonic()
-                    self._write("joining", _fields(event))
-            case Verifying():
-                self._write("verifying", _fields(event))
+            case Verifying() | Made():
+                self._write(type(event).__name__.lower(), _fields(event))
             case Stopping():
                 self._write("stopping", _fields(event))
             case Finished():
@@ -455,6 +491,17 @@ def fetching_words(event: Fetching) -> str:
     return f"downloading {event.file}: {size_words(event.done_bytes)}{total}"
 
 
+def passing_words(event: Fetching | Joining | Rendering) -> tuple[str, str]:
+    """(what it is about, words) of an event that comes again and again."""
+    match event:
+        case Fetching():
+            return event.file, fetching_words(event)
+        case Joining():
+            return "segments", joining_words(event)
+        case Rendering():
+            return event.text, rendering_words(event)
+
+
 def queue_words(event: NextInQueue) -> str:
     failed = f", {event.failures} failed so far" if event.failures else ""
     return f"[{event.number}/{event.files}] {event.source}{failed}"
@@ -472,6 +519,14 @@ def joining_words(event: Joining) -> str:
 
 def verifying_words(event: Verifying) -> str:
     return f"comparing {event.output} with its source"
+
+
+def rendering_words(event: Rendering) -> str:
+    return f"{event.text}: {event.done / event.total:.0%}" if event.total else event.text
+
+
+def made_words(event: Made) -> str:
+    return f"{event.output}: {event.text}"
 
 
 def opening_lines(event: Started) -> list[str]:
@@ -574,6 +629,6 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _fields(
-    event: NextInQueue | Fetching | Started | Joining | Verifying | Stopping | Finished,
+    event: NextInQueue | Fetching | Started | Joining | Verifying | Rendering | Made | Stopping | Finished,
 ) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

@@ -26,6 +26,7 @@ from vidsr.cli.info import info
 from vidsr.cli.jobs import jobs
 from vidsr.cli.metrics import metrics
 from vidsr.cli.models import models
+from vidsr.cli.preview import preview
 from vidsr.cli.upscale import upscale
 from vidsr.cli.verify import verify
 from vidsr.errors import InterruptedByUser, VidsrError
@@ -71,7 +72,19 @@ def cli() -> None:
     pass
 
 
-for _command in (upscale, batch, estimate, verify, metrics, models, info, encoders, bench, jobs):
+for _command in (
+    upscale,
+    batch,
+    preview,
+    estimate,
+    verify,
+    metrics,
+    models,
+    info,
+    encoders,
+    bench,
+    jobs,
+):
     cli.add_command(_command)
 
 

@@ -46,7 +46,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
             show(Note(text))
         begun = time.perf_counter()
         source = prepared.open_source([Stretch(prepared.frames_segment)], length=None, stop=stop)
-        run = open_run(prepared, engine, source, _Audited(job, source, writer), stop)
+        run = open_run(prepared, engine, source, Audited(job, source, writer), stop)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
         damage = source.damage_in(prepared.frames_segment)
@@ -70,7 +70,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
 
 
 @dataclass
-class _Audited:
+class Audited:
     """A writer that is completed only if it got every frame; else the output never appears."""
 
     job: Job

@@ -24,7 +24,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.durable import sync, sync_folder, temporary_name
+from vidsr.durable import rename_without_replacing, sync, sync_folder, temporary_name
 from vidsr.errors import (
     DamagedSourceError,
     EncoderError,
@@ -368,7 +368,7 @@ class Writer:
             if self._overwrite:
                 self.temporary.replace(self._output)
             else:
-                _rename_without_replacing(self.temporary, self._output)
+                rename_without_replacing(self.temporary, self._output)
             sync_folder(self._output.parent)
         self._set_written(self._output, size)
 
@@ -481,20 +481,6 @@ def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
 
 def _exists(output: Path) -> OutputExistsError:
     return OutputExistsError(f"{output} is there already", "pass --overwrite to replace it")
-
-
-def _rename_without_replacing(temporary: Path, output: Path) -> None:
-    """Raises FileExistsError if the name is taken; atomic where the file system has hard links."""
-    try:
-        os.link(temporary, output)
-    except FileExistsError:
-        raise
-    except OSError:
-        if output.exists():
-            raise FileExistsError(output) from None
-        temporary.rename(output)
-    else:
-        temporary.unlink()
 
 
 def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: str) -> OutputError:
