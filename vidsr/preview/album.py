@@ -89,8 +89,13 @@ class Album:
     def _upscale(self, column: int, frames: Sequence[Frame], total: int, stop: StopSignal) -> None:
         prepared = self._columns[column]
         before = len(self._moments) * (column + 1)
-        words = prepared.model if len(self._columns) == 1 else self._names[column + 1]
-        self._show(Rendering(words, before, total))
+
+        def tell(done: int) -> None:
+            number = min(done + 1, len(frames))
+            text = f"{self._names[column + 1]}, moment {number} of {len(frames)}"
+            self._show(Rendering(text, before + done, total))
+
+        tell(0)
         # there is nothing to reuse between scenes
         still = replace(prepared, job=replace(prepared.job, reuse="off"))
         engine = open_engine(still, still.devices[0], stop)
@@ -105,7 +110,7 @@ class Album:
             frames,
             stop=stop,
             on_picture=keep,
-            on_tick=lambda done: self._show(Rendering(words, before + done, total)),
+            on_tick=tell,
         )
 
     def _keep(self, number: int, column: int, shown: Pixels) -> None:
@@ -118,7 +123,7 @@ class Album:
     def _facts(self) -> PageFacts:
         width, height = self._turn.size(*self._size)
         info = self._columns[0].info
-        coding = "lossless pictures" if self._lossless else "pictures as JPEG of the best quality"
+        coding = "lossless pictures" if self._lossless else "JPEG of best quality"
         facts = [f"{info.width}×{info.height} {info.codec}", f"shown at {width}×{height}", coding]
         if self._columns[0].filtering is not None:
             facts.insert(1, "after filters")

@@ -31,7 +31,7 @@ into decoding from the key frame before, not into the window itself."""
 
 SHORTEST_SCENE = 6
 """Frames; what is shorter is a flash or a stutter."""
-LONGEST_SCENE_SECONDS = 10
+LONGEST_SCENE_SECONDS = 4
 """A scene that goes on gives another moment after so long: cameras that never cut."""
 
 DULL = 0.2
