@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 import weakref
@@ -187,6 +188,25 @@ def test_an_interrupt_joins_every_thread_within_a_second() -> None:
     assert vidsr_threads() == []
     assert source.closed
     assert not sink.finished
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+def test_a_signal_while_the_last_batch_is_computed_waits_for_its_end() -> None:
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    upscaler = Upscaler(seconds_per_batch=1.0)
+    run = Run(Source(1), upscaler, Sink(), stop=StopSignal(), decoded_frames=4, upscaled_frames=4)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        run.start()
+        signal.setitimer(signal.ITIMER_REAL, 0.4)  # decoding has ended by then
+        with pytest.raises(KeyboardInterrupt):
+            run.join(lambda _: None)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert upscaler.batches == [1]
 
 
 def test_a_stop_from_outside_is_raised_with_its_reason() -> None:

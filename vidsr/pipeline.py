@@ -127,6 +127,7 @@ class Run:
         self._ended: dict[str, float] = {}
         self._begun = time.perf_counter()
         stages = (("decode", self._decode), ("upscale", self._upscale), ("encode", self._encode))
+        self._over = {stage: threading.Event() for stage, _ in stages}
         self._threads = [
             threading.Thread(target=self._guard, args=stage, name=f"vidsr-{stage[0]}") for stage in stages
         ]
@@ -143,9 +144,10 @@ class Run:
         joins them, and is raised from here once.
         """
         try:
-            for thread in self._threads:
-                while thread.is_alive():
-                    thread.join(TICK_SECONDS)
+            for over in self._over.values():
+                while not over.is_set():
+                    # not Thread.join: before Python 3.13 an interrupted one takes the thread for ended
+                    over.wait(TICK_SECONDS)
                     on_tick(self.snapshot())
         except BaseException as error:
             self._stop.set(error)
@@ -223,6 +225,7 @@ class Run:
             self._stop.set(error)
         finally:
             self._ended[stage] = time.perf_counter()
+            self._over[stage].set()
 
 
 def _batches(frames: Iterator[Frame], upscaler: FrameUpscaler) -> Iterator[list[Frame]]:
