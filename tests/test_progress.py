@@ -14,8 +14,10 @@ from vidsr import progress
 from vidsr.progress import (
     Finished,
     JsonRenderer,
+    Made,
     Note,
     PlainRenderer,
+    Rendering,
     Reused,
     RichRenderer,
     Speedometer,
@@ -174,3 +176,19 @@ def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
     assert "1/12" in text
     assert "limited by upscale" in text
     assert "out.mkv: 100 frames" in text
+
+
+def test_pictures_being_made_are_told_in_all_styles() -> None:
+    events = [Rendering("model-a, moment 1 of 2", 1, 4), Made("page.html", "2 moments, 1.2 MB")]
+    plain, lines, terminal = io.StringIO(), io.StringIO(), io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=100)
+    for renderer in (PlainRenderer(plain), JsonRenderer(lines), RichRenderer(console)):
+        with renderer:
+            for event in events:
+                renderer.show(event)
+    assert plain.getvalue() == "model-a, moment 1 of 2: 25%\npage.html: 2 moments, 1.2 MB\n"
+    first, second = map(json.loads, lines.getvalue().splitlines())
+    assert first == {"event": "rendering", "text": "model-a, moment 1 of 2", "done": 1, "total": 4}
+    assert second == {"event": "made", "output": "page.html", "text": "2 moments, 1.2 MB"}
+    assert "model-a, moment 1 of 2" in terminal.getvalue()
+    assert "page.html: 2 moments, 1.2 MB" in terminal.getvalue()

@@ -86,8 +86,7 @@ class Composer:
             for cut, source in zip(self._cuts, same[1:], strict=True):
                 plane[:, cut // step :] = source[:, cut // step :]
             for cut in self._cuts:
-                left = max(cut // step - line.shape[1] // 2, 0)
-                plane[:, left : left + line.shape[1]] = line
+                plane[:, cut // step : cut // step + line.shape[1]] = line
             composed.append(plane)
         return tuple(composed)
 

@@ -7,6 +7,7 @@ knows jobs and frames, never how a picture is shown or stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -65,19 +66,18 @@ def frames_at(
 
 def _frame_at(prepared: Prepared, moment: Moment, stop: StopSignal) -> Frame | None:
     if prepared.filtering is None:
-        exactly = Segment(moment.pts, moment.pts + 1)
-        return next(_read(prepared, exactly, stop), None)
-    source, wanted = undecorated(prepared)
+        with closing(_read(prepared, Segment(moment.pts, moment.pts + 1), stop)) as frames:
+            return next(frames, None)
+    source, _ = undecorated(prepared)
     lead = moment.pts - int(FILTER_LEAD_SECONDS / source.time_base)
-    if wanted.start_pts is not None or lead > (source.start_pts or 0):
-        begin = max(lead, wanted.start_pts or lead)
-        prepared = restricted(prepared, Segment(begin, wanted.end_pts))
+    prepared = restricted(prepared, Segment(lead if lead > (source.start_pts or 0) else None, None))
     shown: Frame | None = None
     time = moment.pts * source.time_base
-    for frame in _read(prepared, prepared.frames_segment, stop):
-        if shown is not None and frame.time > time + _half_frame(source):
-            break
-        shown = frame
+    with closing(_read(prepared, prepared.frames_segment, stop)) as frames:
+        for frame in frames:
+            if shown is not None and frame.time > time + _half_frame(source):
+                break
+            shown = frame
     return shown
 
 
