@@ -12,11 +12,13 @@ from rich.console import Console
 
 from vidsr import progress
 from vidsr.progress import (
+    Event,
     Finished,
     JsonRenderer,
     Made,
     Note,
     PlainRenderer,
+    Renderer,
     Rendering,
     Reused,
     RichRenderer,
@@ -179,10 +181,11 @@ def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
 
 
 def test_pictures_being_made_are_told_in_all_styles() -> None:
-    events = [Rendering("model-a, moment 1 of 2", 1, 4), Made("page.html", "2 moments, 1.2 MB")]
+    events: list[Event] = [Rendering("model-a, moment 1 of 2", 1, 4), Made("page.html", "2 moments, 1.2 MB")]
     plain, lines, terminal = io.StringIO(), io.StringIO(), io.StringIO()
     console = Console(file=terminal, force_terminal=True, width=100)
-    for renderer in (PlainRenderer(plain), JsonRenderer(lines), RichRenderer(console)):
+    renderers: list[Renderer] = [PlainRenderer(plain), JsonRenderer(lines), RichRenderer(console)]
+    for renderer in renderers:
         with renderer:
             for event in events:
                 renderer.show(event)

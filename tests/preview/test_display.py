@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.reference_ffmpeg import ffmpeg
+from vidsr.frames import Color, Frame, PixelFormat
 from vidsr.media.color import assume
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
@@ -99,3 +100,12 @@ def test_the_source_is_enlarged_like_a_bicubic_player_does(tmp_path: Path) -> No
     for other in ("bilinear", "neighbor"):
         different = reference_picture(path, f"scale=288:128:flags={other}+accurate_rnd")
         assert np.abs(ours.astype(int) - different).mean() > 3 * difference
+
+
+def test_samples_of_the_decoder_s_own_memory_are_only_read() -> None:
+    """Rows without padding come as read-only views; torch would warn about them, and warnings are errors."""
+    plane = np.full((4, 64), 235, np.uint8)
+    plane.flags.writeable = False
+    layout = PixelFormat.parse("gray")
+    frame = Frame((plane,), layout, Color(), 0, Fraction(1, 25), 0)
+    assert (pixels(frame, assume(Color(), 4, layout), (64, 4), Turn()) == 255).all()

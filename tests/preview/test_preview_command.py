@@ -209,7 +209,7 @@ def test_an_interrupted_preview_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vidsr", "preview", SAMPLE, tmp_path / "page.html", "--png",
                "-m", "RealESRGAN_x4plus_anime_6B", "--backend", "torch", "--progress", "json"]  # fmt: skip
     with subprocess.Popen(
-        map(str, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None
         for line in run.stdout:

@@ -55,7 +55,7 @@ class Enlarger:
     def __call__(self, frame: Frame) -> tuple[Plane, ...]:
         """The planes of `target`; bicubic, dithered like a network's."""
         source, target = self._source, self._target
-        planes = [torch.from_numpy(np.ascontiguousarray(p))[None].to(self._device) for p in frame.planes]
+        planes = [torch.from_numpy(np.stack([plane])).to(self._device) for plane in frame.planes]
         rgb = resize(planes_to_rgb(planes, source.format, source.color), target.height, target.width)
         result = rgb_to_planes(rgb, target.format, target.color, dither=True)
         return tuple(plane[0].cpu().numpy() for plane in result)

@@ -73,7 +73,9 @@ def pixels(frame: Frame, color: Color, size: tuple[int, int], turn: Turn) -> Pix
     color: what the samples mean, nothing unspecified. size: (width, height), before turning.
     """
     with torch.inference_mode():
-        planes = [torch.from_numpy(np.ascontiguousarray(plane))[None] for plane in frame.planes]
+        planes = [
+            torch.from_numpy(np.stack([plane])) for plane in frame.planes
+        ]  # copies: views are read-only
         rgb = planes_to_rgb(planes, frame.format, color)
         width, height = size
         shown = turn(resize(rgb, height, width))[0]
