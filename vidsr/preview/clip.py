@@ -25,6 +25,7 @@ from vidsr.job import Receipt, Segment
 from vidsr.media.color import planes_to_rgb, rgb_to_planes
 from vidsr.media.segment_reader import Stretch
 from vidsr.pipeline import Pending, Run
+from vidsr.preview.display import Turn
 from vidsr.progress import Note
 
 Layout = Literal["split", "side"]
@@ -155,6 +156,8 @@ def make_clip(columns: Sequence[Prepared], layout: Layout, *, show: Show, stop: 
         show(replace(started, model=f"source | {names.replace(', ', ' | ')}"))
         for note in writer.notes:
             show(Note(note))
+        if Turn.of(first.info.display_matrix).transposed:
+            show(Note("players turn this video upright, so the clip's parts lie one above the other"))
         source = first.open_source([Stretch(first.frames_segment)], length=None, stop=stop)
         sink = Audited(first.job, source, writer)
         run = Run(source, comparison, sink, stop=stop, decoded_frames=4, upscaled_frames=8)
