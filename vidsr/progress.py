@@ -254,8 +254,8 @@ class RichRenderer:
             case NextInQueue():
                 self._queue = event
                 self._console.print(Text(queue_words(event), style="bold"))
-            case Fetching():
-                self._live.update(self._download(event), refresh=True)
+            case Fetching() | Joining() | Rendering():
+                self._live.update(self._passing(event), refresh=True)
             case Started():
                 self._started, self._speed = event, Speedometer()
                 for line in opening_lines(event):
@@ -264,12 +264,8 @@ class RichRenderer:
                 self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
             case Working():
                 self._live.update(self._display(event), refresh=True)
-            case Joining():
-                self._live.update(self._joining(event), refresh=True)
             case Verifying():
                 self._live.update(Text(verifying_words(event)), refresh=True)
-            case Rendering():
-                self._live.update(self._rendering(event), refresh=True)
             case Made():
                 self._live.update(Text(), refresh=True)
                 self._console.print(made_words(event), highlight=False)
@@ -282,24 +278,17 @@ class RichRenderer:
                 for line in closing_lines(event, self._started):
                     self._console.print(line, highlight=False)
 
-    def _download(self, event: Fetching) -> Table:
+    @staticmethod
+    def _passing(event: Fetching | Joining | Rendering) -> Table:
+        match event:
+            case Fetching(_, _, is_waiting, done, total):
+                bar = ProgressBar(total=total, completed=done, pulse=is_waiting, width=40)
+            case Joining(done, total):
+                bar = ProgressBar(total=total, completed=done, width=40)
+            case Rendering(_, share, whole):
+                bar = ProgressBar(total=whole, completed=share, pulse=not share, width=40)
         row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(
-            total=event.total_bytes, completed=event.done_bytes, pulse=event.is_waiting, width=40
-        )
-        row.add_row(bar, fetching_words(event))
-        return row
-
-    def _joining(self, event: Joining) -> Table:
-        row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=event.segments_total, completed=event.segments_done, width=40)
-        row.add_row(bar, joining_words(event))
-        return row
-
-    def _rendering(self, event: Rendering) -> Table:
-        row = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=event.total, completed=event.done, pulse=not event.done, width=40)
-        row.add_row(bar, event.text)
+        row.add_row(bar, passing_words(event)[1])
         return row
 
     def _display(self, event: Working) -> Table:

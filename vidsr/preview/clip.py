@@ -163,6 +163,7 @@ def make_clip(columns: Sequence[Prepared], layout: Layout, *, show: Show, stop: 
         run = Run(source, comparison, sink, stop=stop, decoded_frames=4, upscaled_frames=8)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engines[0])))
+        writer.publish()
     assert writer.written is not None
     damage = source.damage_in(Segment())
     receipt = Receipt(

@@ -20,7 +20,7 @@ from vidsr.job import ReadingRules, Segment
 from vidsr.media.locate import ROUNDING, presentation_times
 from vidsr.media.probe import SourceInfo
 from vidsr.media.reader import Reader
-from vidsr.media.scenes import Cutter, SegmentLength
+from vidsr.media.scenes import NEW_SCENE, SceneMeter
 
 WHOLE_SECONDS = 60
 """Up to this length every frame is looked at: a few seconds' decoding."""
@@ -31,7 +31,7 @@ into decoding from the key frame before, not into the window itself."""
 
 SHORTEST_SCENE = 6
 """Frames; what is shorter is a flash or a stutter."""
-LONGEST_SCENE_SECONDS = 4
+LONGEST_SCENE_SECONDS = 10
 """A scene that goes on gives another moment after so long: cameras that never cut."""
 
 DULL = 0.2
@@ -81,28 +81,45 @@ def choose(
     """
     windows = places(info, segment, count)
     rate = info.average_rate or UNKNOWN_RATE
-    scene = SegmentLength(SHORTEST_SCENE, max(ceil(LONGEST_SCENE_SECONDS * rate), SHORTEST_SCENE))
     found: list[Moment] = []
     for number, window in enumerate(windows):
         expected = max(_length(info, window) or WHOLE_SECONDS, Fraction(1, 1000)) * rate
-        best: Moment | None = None
-        cutter = Cutter(scene)
+        scenes = _Scenes(ceil(LONGEST_SCENE_SECONDS * rate))
         for seen, frame in enumerate(_frames(info, window, rules)):
-            if cutter.begins_with(frame) and best is not None:
-                found.append(best)
-                best = None
-            here = Moment(frame.pts, frame.time - info.start_time, detail(frame))
-            if best is None or here.detail > best.detail:
-                best = here
+            scenes.look_at(frame, Moment(frame.pts, frame.time - info.start_time, detail(frame)))
             on_frame((number + min(float(seen / expected), 1.0)) / len(windows))
-        if best is not None:
-            found.append(best)
+        found += scenes.best
     if not found:
         raise DamagedSourceError(
             f"{info.path.name}: no frame can be decoded at the places that were looked at",
             "choose moments with --at",
         )
     return spread(found, count)
+
+
+class _Scenes:
+    """The best moment of each scene of a window."""
+
+    def __init__(self, longest: int) -> None:
+        """longest: frames after which a scene counts as another one."""
+        self._longest = longest
+        self._meter = SceneMeter()
+        self._scenes: list[tuple[Moment, int]] = []  # the best so far, and how many frames there were
+
+    def look_at(self, frame: Frame, moment: Moment) -> None:
+        """The frames in order, each with its moment."""
+        cut = self._meter.change(frame) >= NEW_SCENE
+        if not self._scenes or cut or self._scenes[-1][1] >= self._longest:
+            self._scenes.append((moment, 1))
+            return
+        best, frames = self._scenes[-1]
+        self._scenes[-1] = (moment if moment.detail > best.detail else best, frames + 1)
+
+    @property
+    def best(self) -> list[Moment]:
+        """One for each scene; flashes only where there is nothing else."""
+        lasting = [best for best, frames in self._scenes if frames >= SHORTEST_SCENE]
+        return lasting or [best for best, _ in self._scenes]
 
 
 def spread(found: Sequence[Moment], count: int) -> list[Moment]:

@@ -5,14 +5,13 @@ It knows paths and bytes, nothing of what is in the pictures.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vidsr.durable import rename_without_replacing, sync, sync_folder, writing
+from vidsr.durable import rename_without_replacing, sync, sync_folder, temporary_name, writing
 from vidsr.errors import OutputExistsError, UsageError
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -52,7 +51,7 @@ def write_page(page: Path, text: str, *, overwrite: bool) -> int:
 
     Raises OutputExistsError (somebody made it meanwhile), NoSpaceError, OutputError.
     """
-    temporary = page.with_name(f".{page.name}.{secrets.token_hex(4)}.part")
+    temporary = temporary_name(page)
     try:
         with writing(page, "write the page"):
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -79,7 +78,7 @@ class PictureFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+        self._temporary = temporary_name(folder)
         self.size_bytes = self.count = 0
 
     def __enter__(self) -> Self:
