@@ -33,6 +33,17 @@ def test_a_range_is_looked_at_alone(three_scenes: Path) -> None:
     assert [moment.pts for moment in within] == [stamps[21]]
 
 
+def test_a_scene_that_begins_just_after_a_long_one_was_divided_is_not_missed(tmp_path: Path) -> None:
+    """At 2 frames a second: a detailed scene of 11 seconds, then a plainer one."""
+    path = tmp_path / "two.mkv"
+    level = "if(lt(N\\,22)\\,60+60*mod(X\\,2)\\,200+30*mod(X\\,2))"
+    ffmpeg(
+        "-v", "error", "-y", "-f", "lavfi", "-i", "color=gray:size=64x48:rate=2:duration=16",
+        "-vf", f"format=gray,geq=lum='{level}',format=yuv420p", "-c:v", "ffv1", path,
+    )  # fmt: skip
+    assert [moment.seconds >= 11 for moment in choose(probe(path), Segment(), 5)] == [False, True]
+
+
 def test_a_long_film_is_looked_into_at_places_spread_over_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +73,17 @@ def test_a_long_film_is_looked_into_at_places_spread_over_it(
         assert window.start_pts is not None
         assert window.end_pts is not None
         assert begin <= window.start_pts * info.time_base < window.end_pts * info.time_base <= end + 1
+
+
+def test_pictures_that_stay_for_minutes_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "slides.mkv"
+    ffmpeg(
+        "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=1:duration=3",
+        "-vf", "setpts=N*300/TB", "-fps_mode", "passthrough", "-c:v", "libx264", "-bf", "0", path,
+    )  # fmt: skip
+    chosen = choose(probe(path), Segment(), 5)
+    assert {float(moment.seconds) for moment in chosen} <= {0.0, 300.0, 600.0}
+    assert {float(moment.seconds) for moment in chosen} >= {0.0, 300.0}
 
 
 def test_moments_are_spread_over_time_before_detail_counts() -> None:

@@ -38,6 +38,8 @@ DULL = 0.2
 """Moments with less than this part of the best one's detail are left out: fades, black, credits on black."""
 
 UNKNOWN_RATE = Fraction(25)
+LATE_SECONDS = Fraction(1, 2)
+"""So long at least the last frame counts as being on show."""
 
 OnFrame = Callable[[float], None]
 """Told after every frame how much has been looked at, 0 to 1."""
@@ -77,7 +79,7 @@ def choose(
 ) -> list[Moment]:
     """The most detailed frames of up to `count` scenes spread over a segment, in order.
 
-    Raises DamagedSourceError if no frame can be decoded, and what Reader raises.
+    Raises DamagedSourceError if there is no frame, and what Reader raises.
     """
     windows = places(info, segment, count)
     rate = info.average_rate or UNKNOWN_RATE
@@ -89,11 +91,8 @@ def choose(
             scenes.look_at(frame, Moment(frame.pts, frame.time - info.start_time, detail(frame)))
             on_frame((number + min(float(seen / expected), 1.0)) / len(windows))
         found += scenes.best
-    if not found:
-        raise DamagedSourceError(
-            f"{info.path.name}: no frame can be decoded at the places that were looked at",
-            "choose moments with --at",
-        )
+    if not found:  # pictures that stay for minutes: the one on show counts
+        found = at(info, [_middle(info, window) for window in windows])
     return spread(found, count)
 
 
@@ -181,7 +180,8 @@ def _shown_at(info: SourceInfo, time: Fraction) -> Moment:
     if stamps[-1] <= target:
         frame = 1 / (info.average_rate or UNKNOWN_RATE)
         last = stamps[-1] * info.time_base - info.start_time
-        if time > last + max(frame, Fraction(1, 2)):
+        end = Fraction(0) if info.duration is None else info.start_seconds + info.duration - info.start_time
+        if time > max(last + frame, last + LATE_SECONDS, end):
             raise UsageError(
                 f"--at {float(time):g}: {info.path.name} ends before",
                 f"its last frame is at {float(last):.3f} s",
@@ -193,6 +193,12 @@ def _shown_at(info: SourceInfo, time: Fraction) -> Moment:
 def _frames(info: SourceInfo, window: Segment, rules: ReadingRules | None) -> Iterator[Frame]:
     with Reader(info, window, rules=rules) as reader:
         yield from reader.frames()
+
+
+def _middle(info: SourceInfo, window: Segment) -> Fraction:
+    """In seconds from the container's start."""
+    begin = info.start_seconds if window.start_pts is None else window.start_pts * info.time_base
+    return begin + (_length(info, window) or 0) / 2 - info.start_time
 
 
 def _length(info: SourceInfo, segment: Segment) -> Fraction | None:
