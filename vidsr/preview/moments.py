@@ -198,7 +198,7 @@ def _frames(info: SourceInfo, window: Segment, rules: ReadingRules | None) -> It
 def _middle(info: SourceInfo, window: Segment) -> Fraction:
     """In seconds from the container's start."""
     begin = info.start_seconds if window.start_pts is None else window.start_pts * info.time_base
-    return begin + (_length(info, window) or 0) / 2 - info.start_time
+    return begin + (_length(info, window) or Fraction(0)) / 2 - info.start_time
 
 
 def _length(info: SourceInfo, segment: Segment) -> Fraction | None:
