@@ -288,7 +288,8 @@ class RichRenderer:
             case Rendering(_, share, whole):
                 bar = ProgressBar(total=whole, completed=share, pulse=not share, width=40)
         row = Table.grid(padding=(0, 1))
-        row.add_row(bar, passing_words(event)[1])
+        words = event.text if isinstance(event, Rendering) else passing_words(event)[1]
+        row.add_row(bar, Text(words, no_wrap=True, overflow="ellipsis"))
         return row
 
     def _display(self, event: Working) -> Table:
