@@ -27,6 +27,7 @@
     │   └── DownloadError         the weights could not be fetched
     ├── DeviceError               the device does not exist or cannot do what was asked
     │   └── DeviceMemoryError     the device ran out of memory
+    ├── ClusterError              the Ray cluster cannot be reached or used
     └── InterruptedByUser         exit 130: Ctrl+C or SIGTERM
 
 It knows words and exit codes, never how an error is printed (that is `cli`).
@@ -198,6 +199,12 @@ class DeviceError(VidsrError):
 
 class DeviceMemoryError(DeviceError):
     """The device ran out of memory."""
+
+
+class ClusterError(VidsrError):
+    """The Ray cluster cannot be reached, or not be used for the job."""
+
+    usual_hint = "ray status shows what the cluster has; leave --ray out to use this machine alone"
 
 
 class InterruptedByUser(VidsrError):  # noqa: N818 (not an error of the program)

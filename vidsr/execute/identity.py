@@ -29,7 +29,7 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
         "vidsr": __version__,
         "model": prepared.model,
         "weights": prepared.loaded.digest,
-        "computed by": ", ".join(sorted({_DEVICE_NUMBER.sub("", words) for words in engines})),
+        "computed by": ", ".join(sorted({without_number(words) for words in engines})),
         "output": str(target),
         "colour": str(target.color),
         "encoder": settings.name,
@@ -40,6 +40,11 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
     identity |= {f"encoder option {name}": value for name, value in settings.options.items()}
     identity |= {name: value for name, value in prepared.job.wishes().items() if value is not None}
     return identity
+
+
+def without_number(words: str) -> str:
+    """Words for what computes the network, whichever of several equal devices it is on."""
+    return _DEVICE_NUMBER.sub("", words)
 
 
 def _seconds(pts: int | None, time_base: Fraction) -> str | None:
