@@ -16,6 +16,7 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from vidsr import __version__
@@ -32,7 +33,10 @@ ASK_SECONDS = 60.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # else Ray prints lines into our standard output
+}
+_UNLESS_SET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; silences a tip about it
+    "RAY_BACKEND_LOG_LEVEL": "error",  # warnings of Ray's C++ parts would come between ours
 }
 
 
@@ -62,7 +66,7 @@ def connected(address: str) -> Iterator[Any]:
 
     Raises UsageError if Ray is not installed, ClusterError if there is no cluster at the address.
     """
-    os.environ.update(_ENVIRONMENT)
+    _set_environment()
     try:
         import ray  # noqa: PLC0415 (an extra, and slow to load)
     except ImportError as error:
@@ -87,13 +91,24 @@ def connected(address: str) -> Iterator[Any]:
         words = str(error).strip().splitlines() or [type(error).__name__]
         raise ClusterError(
             f"the Ray cluster at {named or 'this machine'} cannot be joined: {words[0].rstrip('.')}",
-            "this machine must be a node of it: ray start --address=HOST:PORT",
+            "this machine must be a node of it, with its token: ray start --address=HOST:PORT",
         ) from error
     try:
         yield ray
     finally:
         with _signals_kept():
             ray.shutdown()
+
+
+def _set_environment() -> None:
+    """Ray reads these when it is imported, and hands them to what it begins."""
+    os.environ.update(_ENVIRONMENT)
+    for name, value in _UNLESS_SET.items():
+        os.environ.setdefault(name, value)
+    # `ray start` asks for a token by default and leaves it here; given an address, `ray.init` does not look
+    has_token = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if has_token or Path("~/.ray/auth_token").expanduser().is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _check_reachable(address: str) -> None:
