@@ -42,7 +42,6 @@ class NeededFile:
         absolute = path.absolute()
         return cls(absolute, source_identity(absolute))
 
-    @property
     def is_here(self) -> bool:
         """Whether this machine sees the same file: by size, time of the last change, and content."""
         try:
@@ -86,7 +85,7 @@ def own_folder(token: str) -> Path:
 def remove_folders(token: str) -> None:
     """Remove what all processes of one run have on this machine."""
     for folder in folders():
-        if folder.name.endswith(f"-{token}"):
+        if re.fullmatch(rf"\d+-{token}", folder.name.removeprefix(FOLDER_PREFIX)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -103,7 +103,7 @@ class Bench:
         return self._folder
 
     def _locate(self, file: NeededFile) -> Path:
-        if file.is_here:
+        if file.is_here():
             return file.path
         if file.parts is None:
             raise _FilesMissingError(f"{file.path} is not here")
