@@ -14,8 +14,8 @@ Prints Markdown. Needs a POSIX system.
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import re
 import shlex
 import statistics
 import sys
@@ -72,7 +72,7 @@ def parsed() -> argparse.Namespace:
 def measure(options: argparse.Namespace, way: str, tally: Tally, folder: Path, *, counts: bool) -> None:
     output, log = folder / f"out{options.suffix}", folder / "log.txt"
     words = [sys.executable, "-m", "vidsr", options.clip, output, *shlex.split(options.vidsr_options)]
-    run = run_timed([*words, "--progress", "json", *WAYS[way]], log=log, timeout_seconds=options.timeout)
+    run = run_timed([*words, "--progress", "plain", *WAYS[way]], log=log, timeout_seconds=options.timeout)
     if run.problem is not None:
         sys.exit(f"{way}: {run.problem}")
     tally.segments = segments_in(log)
@@ -88,9 +88,9 @@ def measure(options: argparse.Namespace, way: str, tally: Tally, folder: Path, *
 
 
 def segments_in(log: Path) -> int:
-    """How many segments were put together at the end, as the run's events say."""
-    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return max((event["segments_total"] for event in events if event.get("event") == "joining"), default=0)
+    """How many segments were put together at the end, as the run says."""
+    said = re.findall(r"putting the segments together: \d+ of (\d+)", log.read_text(errors="replace"))
+    return int(said[-1]) if said else 0
 
 
 def video_of(path: Path) -> tuple[int, int]:
