@@ -25,7 +25,7 @@ class Board:
         return self._is_stopping
 
     def leave(self, stretch: int) -> None:
-        """A worker is done with a stretch."""
+        """The answer about a stretch has arrived: only now may nobody wait for it any more."""
         self._under_way.pop(stretch, None)
 
     def under_way(self) -> dict[int, tuple[Any, ...] | None]:

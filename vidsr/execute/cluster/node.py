@@ -130,10 +130,7 @@ def run_segment(order: Order, stretch: Stretch) -> Answer:
     """Compute one stretch as one segment."""
     if ray.get(order.board.report.remote(stretch.first_index, None)):
         return _answer()  # the job was stopped before this one's turn came
-    try:
-        return _answered(order, lambda bench: bench.compute(order, stretch))
-    finally:
-        order.board.leave.remote(stretch.first_index)
+    return _answered(order, lambda bench: bench.compute(order, stretch))
 
 
 def _answered(order: Order, work: Callable[[Bench], tuple[Piece, ...]]) -> Answer:

@@ -224,6 +224,7 @@ class _Work:
         done, _ = wait(self.under_way, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             task = self.under_way.pop(future)
+            self.party.board.leave.remote(task.stretch.first_index)
             answer = self.party.answer_of(future)
             if answer is None:
                 raise ClusterError(
