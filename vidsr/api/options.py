@@ -46,9 +46,10 @@ class Options(TypedDict, total=False):
     pipe_format: "nut", "y4m"; where the output is "-".
     audio, subtitles: "all", "first", "none" or a language ("jpn").
     strict: fail rather than convert or leave out a stream.
-    device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. ray: address of a Ray cluster, "auto" for
-        the nearest; None = this machine. backend: "auto", "torch", "inductor",
-        "openvino", "onnxruntime". precision: "auto", "fp32", "bf16", "fp16".
+    device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. ray: address of a Ray cluster, "auto"
+        for the nearest; None = this machine.
+    backend: "auto", "torch", "inductor", "openvino", "onnxruntime".
+    precision: "auto", "fp32", "bf16", "fp16".
     batch: frames at once. tile: side of windows in input pixels.
     reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
     on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".

@@ -33,10 +33,7 @@ ASK_SECONDS = 60.0
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # else Ray prints lines into our standard output
-}
-_UNLESS_SET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's coming default; silences a tip about it
-    "RAY_BACKEND_LOG_LEVEL": "error",  # warnings of Ray's C++ parts would come between ours
 }
 
 
@@ -103,8 +100,6 @@ def connected(address: str) -> Iterator[Any]:
 def _set_environment() -> None:
     """Ray reads these when it is imported, and hands them to what it begins."""
     os.environ.update(_ENVIRONMENT)
-    for name, value in _UNLESS_SET.items():
-        os.environ.setdefault(name, value)
     # `ray start` asks for a token by default and leaves it here; given an address, `ray.init` does not look
     has_token = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     if has_token or Path("~/.ray/auth_token").expanduser().is_file():
