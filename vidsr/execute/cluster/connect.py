@@ -188,6 +188,7 @@ def _look() -> Any:
 
     def look(wanted: list[tuple[str, dict[str, Any]]]) -> tuple[dict[str, str | None], bool]:
         from importlib import metadata  # noqa: PLC0415
+        from importlib.util import find_spec  # noqa: PLC0415
         from pathlib import Path  # noqa: PLC0415
 
         versions: dict[str, str | None] = {"vidsr": None, "PyAV": None}
@@ -196,7 +197,8 @@ def _look() -> Any:
             from vidsr.errors import SourceError  # noqa: PLC0415
             from vidsr.segments.identity import source_identity  # noqa: PLC0415
 
-            versions["vidsr"] = vidsr.__version__
+            has_nodes = find_spec("vidsr.execute.cluster") is not None
+            versions["vidsr"] = vidsr.__version__ if has_nodes else f"{vidsr.__version__} without --ray"
             versions["PyAV"] = metadata.version("av")
         except ImportError:
             return versions, False
