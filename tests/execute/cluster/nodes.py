@@ -99,12 +99,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def ray_head(*, cpus: int) -> Iterator[RayNodes]:
-    """A cluster of one node."""
+def ray_head(*, cpus: int, gpus: int = 0) -> Iterator[RayNodes]:
+    """A cluster of one node. gpus: so many it claims to have."""
     folder = Path(tempfile.mkdtemp(prefix="vr", dir="/tmp"))  # Ray's sockets lie in it: a short name
     nodes = RayNodes("", folder, [])
     try:
         words = ["--head", f"--port={free_port()}", f"--temp-dir={folder}", "--include-dashboard=false"]
+        words += [f"--num-gpus={gpus}"]
         nodes._begin(words, cpus, None)
         nodes.address = _announced_address(folder / "node0.log", nodes.processes[0])
         nodes._wait_for_nodes(1)

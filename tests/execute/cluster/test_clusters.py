@@ -208,3 +208,19 @@ def test_another_version_on_a_node_is_refused_by_name(film: Path, weights: Path,
     assert re.search(
         r"Error: vidsr is \S+ on node \S+ and 999 here\nHint: install vidsr 999 there", said.stderr
     )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU that is claimed here is there")
+def test_a_worker_computes_on_what_ray_gave_it(
+    film: Path, weights: Path, output: Path, expected: Path
+) -> None:
+    """A GPU that is only claimed is tried and fails; the CPU is taken where it is asked for."""
+    with ray_head(cpus=1, gpus=1) as cluster:
+        process = begin_on(cluster, film, output, weights)
+        _, said = process.communicate(timeout=200)
+        assert process.returncode == 1
+        assert "Error: no CUDA device can be used here" in said
+        assert list(output.parent.iterdir()) == []
+        said = complete(begin_on(cluster, film, output, weights, "--device", "cpu"))
+    assert "torch fp32 on cpu" in said
+    check_same(output, expected)

@@ -15,9 +15,10 @@ from vidsr.job import Job, SegmentReceipt
 class Order:
     """All that a worker needs to know of a job.
 
-    token: of this run. version: of vidsr. job: with absolute paths. network: digest of the weights. engine:
-    words for what is to compute it, "" = whatever is best. digest: of the job, for its segments. beacon: a
-    file in the job's folder by which workers know that they see it. board: the Board.
+    token: of this run. version: of vidsr. job: with absolute paths, as one of the worker's own machine.
+    network: digest of the weights. engine: words for what is to compute it, "" = whatever is best. digest:
+    of the job, for its segments. beacon: a file in the job's folder by which workers know that they see it.
+    board: the Board.
     """
 
     token: str

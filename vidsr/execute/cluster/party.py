@@ -99,7 +99,7 @@ class RayCluster:
         self.order = Order(
             token=secrets.token_hex(6),
             version=__version__,
-            job=replace(job, output=job.output.absolute()),
+            job=replace(job, output=job.output.absolute(), ray=None),
             kind=self.demand.kind,
             source=source,
             weights=weights,
