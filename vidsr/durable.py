@@ -51,6 +51,23 @@ def writing(path: Path, doing: str) -> Iterator[None]:
         raise output_error(error, path, doing) from error
 
 
+def write_whole(path: Path, data: bytes, doing: str) -> None:
+    """Make a file of some bytes: it has its name only when it is on the disk, whole.
+
+    Raises NoSpaceError, OutputError; nothing is left then.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with writing(path, doing):
+            with temporary.open("wb") as file:
+                file.write(data)
+                sync(file)
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def sync(file: IO[Any]) -> None:
     """Wait until everything written to an open file is on the disk."""
     file.flush()

@@ -29,6 +29,7 @@
     │   └── DeviceMemoryError     the device ran out of memory
     ├── ToolMissingError          a program or package that is not vidsr's own and not there
     ├── TooLateError              no way of doing a job is done in time
+    ├── ClusterError              the Ray cluster cannot be reached or used
     └── InterruptedByUser         exit 130: Ctrl+C or SIGTERM
 
 It knows words and exit codes, never how an error is printed (that is `cli`).
@@ -208,6 +209,12 @@ class ToolMissingError(VidsrError):
 
 class TooLateError(VidsrError):
     """No way of doing a job is done in time."""
+
+
+class ClusterError(VidsrError):
+    """The Ray cluster cannot be reached, or not be used for the job."""
+
+    usual_hint = "ray status shows what the cluster has; leave --ray out to use this machine alone"
 
 
 class InterruptedByUser(VidsrError):  # noqa: N818 (not an error of the program)

@@ -164,6 +164,7 @@ class Job:
 
     output: "-" is standard output, in `pipe_format`.
     model: a preset's name; None = the default one, or whatever network `weights` turns out to hold.
+    ray: address of the Ray cluster that computes it, "auto" for the nearest one; None = this machine.
     filters: libavfilter's, for the frames before the network, behind `deinterlace`. post_filters: for
         those on their way from the network to the encoder.
     allow_network: whether `source` may be an address, and a playlist that leads elsewhere.
@@ -184,6 +185,7 @@ class Job:
     range: RangeRequest = field(default_factory=RangeRequest)
     encoder: EncoderRequest = field(default_factory=EncoderRequest)
     device: str = "auto"
+    ray: str | None = None
     backend: BackendName = "auto"
     precision: Precision = "auto"
     batch: int | None = None
@@ -229,7 +231,8 @@ _RESOLVED_LATER = frozenset(
         "subtitles",
         "strict",
     }
-    | {"model", "weights", "denoise", "size", "range", "encoder", "device", "backend", "precision", "batch"}
+    | {"model", "weights", "denoise", "size", "range", "encoder"}
+    | {"device", "ray", "backend", "precision", "batch"}
 )
 
 

@@ -50,6 +50,8 @@ WISHES: list[tuple[str, dict[str, Any]]] = [
         "--device cpu --backend torch --precision fp32",
         {"device": "cpu", "backend": "torch", "precision": "fp32"},
     ),
+    ("--ray", {"ray": "auto"}),
+    ("--ray node1:6379", {"ray": "node1:6379"}),
     ("--batch 3 --tile 64", {"batch": 3, "tile": 64}),
     ("--reuse near --reuse-tolerance 2", {"reuse": "near", "reuse_tolerance": 2.0}),
     (

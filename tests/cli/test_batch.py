@@ -52,7 +52,7 @@ def test_every_file_gets_its_result_and_a_bad_one_stops_no_other(
     assert "ep10.mkv, 1 failed so far" in said
     *_, summary, failure, hint = said.splitlines()
     assert summary == "3 files: 2 done, 1 failed"
-    assert failure.startswith(f"Failed: {season}/ep2.mkv: ")
+    assert failure.startswith(f"Failed: {season}/ep2.mkv is a text file")
     assert "text file" in failure
     assert hint.startswith("Hint: ")
 
@@ -132,3 +132,20 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
         run_batch(jobs, fail_second, show=events.append)
     assert begun == jobs[:2]
     assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+
+
+def test_a_failure_names_its_file_once(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (season / "ep1.mkv").unlink()
+    (season / "ep10.mkv").unlink()
+    assert batch(season, repeat_2x, "--progress", "none") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Failed")]
+    assert line.count("ep2.mkv") == 1
+
+
+def test_a_weight_file_s_name_stands_for_the_model_s(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert batch(season, repeat_2x, "--dry-run", "--name", "{stem}.{model}.mkv") == 0
+    assert "ep1.repeat_2x.mkv" in capsys.readouterr().out

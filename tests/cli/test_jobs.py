@@ -124,3 +124,18 @@ def test_nothing_to_watch_is_said(
     assert run(["jobs", "export", str(unfinished), str(tmp_path / "partial.mkv")]) == 1
     assert "is not finished yet" in capsys.readouterr().err
     assert not (tmp_path / "partial.mkv").exists()
+
+
+def test_a_folder_without_jobs_is_said_to_be_clean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["jobs", "clean", "--yes", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == "no unfinished jobs here\n"
+
+
+@pytest.mark.parametrize("command", ["export", "clean"])
+def test_a_missing_word_names_the_help_of_its_own_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["jobs", command]) == 2
+    assert capsys.readouterr().err.endswith(f"Hint: vidsr jobs {command} --help\n")

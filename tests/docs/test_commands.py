@@ -22,6 +22,7 @@ NOT_RUN = {
     "-": "writes to this process's standard output; tests/cli/test_pipes.py does that",
     "cuda": "needs an NVIDIA GPU",
     "hevc_nvenc": "needs an NVIDIA GPU",
+    "--ray": "needs a cluster of several machines; tests/execute/cluster has some",
     "bench": "measures for a minute; tests/bench has quicker ways",
 }
 """A word of a command, and why commands with it are parsed and not run."""

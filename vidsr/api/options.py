@@ -47,8 +47,10 @@ class Options(TypedDict, total=False):
     pipe_format: "nut", "y4m"; where the output is "-".
     audio, subtitles: "all", "first", "none" or a language ("jpn").
     strict: fail rather than convert or leave out a stream.
-    device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. backend: "auto", "torch", "inductor",
-        "openvino", "onnxruntime". precision: "auto", "fp32", "bf16", "fp16", "int8".
+    device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. ray: address of a Ray cluster, "auto"
+        for the nearest; None = this machine.
+    backend: "auto", "torch", "inductor", "openvino", "onnxruntime".
+    precision: "auto", "fp32", "bf16", "fp16", "int8".
     batch: frames at once. tile: side of windows in input pixels.
     reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
     on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".
@@ -80,6 +82,7 @@ class Options(TypedDict, total=False):
     subtitles: str
     strict: bool
     device: str
+    ray: str | None
     backend: BackendName
     precision: Precision
     batch: int | None
@@ -121,6 +124,7 @@ def make_job(
     subtitles: str = "all",
     strict: bool = False,
     device: str = "auto",
+    ray: str | None = None,
     backend: BackendName = "auto",
     precision: Precision = "auto",
     batch: int | None = None,
@@ -136,6 +140,8 @@ def make_job(
     """The Job of these `Options`. Raises UsageError for values that contradict each other or cannot be."""
     if scale is not None and (width is not None or height is not None):
         raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
+    if ray is not None and Path("-") in {Path(source), Path(output)}:
+        raise UsageError("--ray needs files: a cluster cannot continue a pipe", "name INPUT and OUTPUT")
     _check_numbers(denoise, {"width": width, "height": height, "batch": batch}, tile)
     first, behind = frames or (None, None)
     job = Job(
@@ -161,6 +167,7 @@ def make_job(
             None if ffmpeg is None else str(ffmpeg),
         ),
         device=device,
+        ray=ray,
         backend=backend,
         precision=precision,
         batch=batch,

@@ -24,7 +24,7 @@ EXIT_SOME_FAILED = 1
 DEFAULT_NAME = "{stem}.upscaled.mkv"
 
 batch_option = option_group("Batch")
-_OF_ONE_FILE = frozenset({"source", "output"})
+_OF_ONE_FILE = frozenset({"source", "output", "pipe_format"})
 
 
 @click.command(cls=GroupedCommand, short_help="Upscale a folder of videos, or a list of them.")
@@ -48,7 +48,9 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     command continues where it was stopped.
     """
     sources = find_sources(place, recursive=recursive)
-    outputs = name_outputs(sources, name, model=words["model"] or DEFAULT_MODEL, into=into)
+    weights: Path | None = words["weights"]
+    model = words["model"] or (DEFAULT_MODEL if weights is None else weights.stem)
+    outputs = name_outputs(sources, name, model=model, into=into)
     kept = without_outputs(sources, outputs) if place.is_dir() else range(len(sources))
     pairs = [(sources[i], outputs[i]) for i in kept]
     if dry_run:
@@ -56,7 +58,7 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
             click.echo(f"{source} -> {output}{' (is there)' if output.exists() else ''}")
         return 0
     resume, segment = resume_mode(words), words.pop("segment")
-    jobs = [job_of(source=source, output=output, **words) for source, output in pairs]
+    jobs = [job_of(source=source, output=output, pipe_format="nut", **words) for source, output in pairs]
     for job in jobs:
         job.output.parent.mkdir(parents=True, exist_ok=True)
 
@@ -82,7 +84,9 @@ def _summarise(results: Sequence[JobResult]) -> int:
     click.echo(f"{len(results)} files: {', '.join(words)}", err=True)
     for result in results:
         if result.error is not None:
-            click.echo(f"Failed: {result.job.source}: {result.error.message}", err=True)
+            source, message = str(result.job.source), result.error.message
+            place = "" if source in message else f"{source}: "
+            click.echo(f"Failed: {place}{message}", err=True)
             if result.error.hint:
                 click.echo(f"Hint: {result.error.hint}", err=True)
     if counts["failed"]:

@@ -75,6 +75,8 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
             found.append(describe(path))
         else:
             raise JobError(f"there is no unfinished job of {path}", "vidsr jobs list FOLDER shows them")
+    if not found:
+        click.echo("no unfinished jobs here", err=True)
     running = [job for job in found if job.running]
     if running:
         raise JobRunningError(f"the job of {running[0].output} is running", "stop it first")

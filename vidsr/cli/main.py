@@ -113,8 +113,8 @@ def run(argv: Sequence[str]) -> int:
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.UsageError as error:
-        context = f" {error.ctx.info_name}" if error.ctx and error.ctx.parent else ""
-        return _fail(error.format_message(), f"vidsr{context.replace(' upscale', '')} --help", EXIT_USAGE)
+        path = error.ctx.command_path if error.ctx else "vidsr"
+        return _fail(error.format_message(), f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), None, error.exit_code)
     except (KeyboardInterrupt, click.Abort, InterruptedByUser) as error:

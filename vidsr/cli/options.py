@@ -118,7 +118,22 @@ class KeyValueType(click.ParamType[tuple[str, str]]):
         return key.strip(), rest
 
 
+class ClusterType(click.ParamType[str]):
+    """HOST:PORT, or "auto" for the nearest cluster."""
+
+    name = "[ADDRESS]"
+    _pattern = re.compile(r"auto|(?:\[[0-9A-Fa-f:.%]+\]|[^\s/:\\]+):\d+")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not self._pattern.fullmatch(value):
+            self.fail(
+                f"{value!r} is no address; write --ray HOST:PORT, or --ray alone behind the files", param, ctx
+            )
+        return str(value)
+
+
 TIME = TimeType()
+CLUSTER = ClusterType()
 FRAME_RANGE = FrameRangeType()
 SCALE = ScaleType()
 KEY_VALUE = KeyValueType()

@@ -13,7 +13,7 @@ import click
 
 from vidsr.api.options import make_job
 from vidsr.cli.interrupts import interruptible
-from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
+from vidsr.cli.options import CLUSTER, FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
 from vidsr.errors import UsageError
 from vidsr.job import (
     REUSE_TOLERANCE,
@@ -108,6 +108,13 @@ run_option = option_group("Running")
 @stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out a stream.")
 @run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
 @run_option(
+    "--ray",
+    type=CLUSTER,
+    is_flag=False,
+    flag_value="auto",
+    help="Compute on a Ray cluster; default: the nearest.",
+)
+@run_option(
     "--backend",
     type=click.Choice(["auto", "torch", "inductor", "openvino", "onnxruntime"]),
     metavar="NAME",
@@ -199,6 +206,10 @@ def resume_mode(words: dict[str, Any]) -> Resume:
     restart, no_resume = words.pop("restart"), words.pop("no_resume")
     if restart and no_resume:
         raise UsageError("--restart contradicts --no-resume", "give one of them")
+    if no_resume and words["ray"] is not None:
+        raise UsageError(
+            "--no-resume contradicts --ray", "a cluster computes a job in pieces: give one of them"
+        )
     return "restart" if restart else "never" if no_resume else "auto"
 
 
@@ -231,6 +242,7 @@ def job_of(
     subs: str,
     strict: bool,
     device: str,
+    ray: str | None,
     backend: BackendName,
     precision: Precision,
     batch: int | None,
@@ -272,6 +284,7 @@ def job_of(
         encoder_options=dict(encoder_options),
         ffmpeg=ffmpeg,
         device=device,
+        ray=ray,
         backend=backend,
         precision=precision,
         batch=batch,

@@ -23,7 +23,7 @@ from typing import Self
 
 from vidsr.errors import DeviceError, VidsrError
 from vidsr.execute.filling import Filling, is_interrupt
-from vidsr.execute.leases import Leases, Task
+from vidsr.execute.leases import Leases
 from vidsr.execute.messages import (
     Begin,
     Done,
@@ -38,8 +38,9 @@ from vidsr.execute.messages import (
     ToWorker,
     Wanted,
 )
+from vidsr.execute.together import divided, working_together
 from vidsr.execute.worker_process import serve
-from vidsr.job import Job, Segment, SegmentReceipt
+from vidsr.job import Job, Segment
 from vidsr.media.key_index import KeyIndex
 from vidsr.pipeline import TICK_SECONDS
 from vidsr.progress import Note, Stopping, Working
@@ -127,13 +128,13 @@ class Crew:
                 case Ready() as ready:
                     member.words = ready.words
                 case Failed() as failed:
-                    raise _error(failed, member)
+                    raise failed.error(f"in the worker on {member.device}")
                 case None:
                     raise DeviceError(f"the worker on {member.device} ended before it had begun")
 
     def fill(self, filling: Filling, gaps: Sequence[Segment]) -> str:
         """See Party. When a worker dies or its device fails, the others take over what it had."""
-        leases: Leases[_Member] = Leases(self._tasks(filling, gaps))
+        leases: Leases[_Member] = Leases(divided(self.index, filling, gaps, self.leased_frames))
         begun = time.perf_counter()
         for member in self._members:
             leases.join(member)
@@ -149,16 +150,6 @@ class Crew:
             self._save(leases, filling, error)
             raise
         return self._working(leases, filling, time.perf_counter() - begun).bottleneck
-
-    def _tasks(self, filling: Filling, gaps: Sequence[Segment]) -> list[Task]:
-        tasks = []
-        for gap in gaps:
-            parts = self.index.divide(gap, self.leased_frames)
-            if not parts:
-                filling.keep(SegmentReceipt(gap))  # no frame is there
-            ends = [part.first_index for part in parts[1:]] + [self.index.frames_before(gap.end_pts)]
-            tasks += [Task(part, end - part.first_index) for part, end in zip(parts, ends, strict=False)]
-        return tasks
 
     def _heard(self, seconds: float) -> list[_Member]:
         """The members that have something to say, or have ended."""
@@ -193,7 +184,7 @@ class Crew:
                 filling.show(Note(f"{member.device} is given up: {message.message}"))
                 self._lose(member, leases)
             case Failed():
-                raise _error(message, member)
+                raise message.error(f"in the worker on {member.device}")
             case None:
                 member.process.join(1.0)
                 code = member.process.exitcode
@@ -240,36 +231,7 @@ class Crew:
 
     def _working(self, leases: Leases[_Member], filling: Filling, elapsed: float) -> Working:
         reports = [m.last for m in self._members if m.last is not None and not m.is_gone]
-        shares: dict[str, float] = {}
-        for report in reports:
-            for name, busy in report.stages:
-                shares[name] = shares.get(name, 0.0) + busy / len(reports)
-        decoded = [report.decoded_queue for report in reports]
-        upscaled = [report.upscaled_queue for report in reports]
-        done = filling.frames + leases.frames_under_way
-        return Working(
-            frames_done=done,
-            frames_decoded=done,
-            elapsed_seconds=elapsed,
-            decoded_queue=(sum(items for items, _ in decoded), sum(room for _, room in decoded) or 1),
-            upscaled_queue=(sum(items for items, _ in upscaled), sum(room for _, room in upscaled) or 1),
-            stages=tuple(shares.items()),
-            bottleneck=max(shares, key=lambda name: shares[name], default="upscale"),
-        )
-
-
-def _error(failed: Failed, member: _Member) -> VidsrError:
-    """A worker's error as one of our own, with the place."""
-    import vidsr.errors as known  # noqa: PLC0415 (by name only: errors with other constructors cannot be pickled)
-
-    kind = getattr(known, failed.kind, VidsrError)
-    error: VidsrError
-    try:
-        error = kind(failed.message, failed.hint)
-    except TypeError:
-        error = VidsrError(failed.message, failed.hint)
-    error.add_note(f"in the worker on {member.device}")
-    return error
+        return working_together(reports, filling.frames + leases.frames_under_way, elapsed)
 
 
 def _shares_of_the_cpu(devices: Sequence[str]) -> list[frozenset[int] | None]:

@@ -32,7 +32,7 @@ def identity_of(prepared: Prepared, engines: Iterable[str], stream_header: bytes
         "vidsr": __version__,
         "model": prepared.model,
         "weights": prepared.loaded.digest,
-        "computed by": ", ".join(sorted({_DEVICE_NUMBER.sub("", words) for words in engines})),
+        "computed by": ", ".join(sorted({without_number(words) for words in engines})),
         "output": str(target),
         "colour": str(target.color),
         "encoder": settings.name,
@@ -52,6 +52,11 @@ def _source_identity(info: SourceInfo) -> Identity:
     if is_address(info.path):
         return {"source": location_of(info.path), "source size": info.size_bytes}
     return source_identity(info.path)
+
+
+def without_number(words: str) -> str:
+    """Words for what computes the network, whichever of several equal devices it is on."""
+    return _DEVICE_NUMBER.sub("", words)
 
 
 def _seconds(pts: int | None, time_base: Fraction) -> str | None:

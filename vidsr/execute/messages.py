@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vidsr import errors
+from vidsr.errors import VidsrError
 from vidsr.job import SegmentReceipt
 from vidsr.media.segment_reader import Stretch
 
@@ -50,6 +52,17 @@ class Failed:
     message: str
     hint: str | None
     is_local: bool
+
+    def error(self, place: str) -> VidsrError:
+        """As an error of our own. place: where it happened, for people who look for it."""
+        kind = getattr(errors, self.kind, VidsrError)  # by name: with other constructors it cannot be pickled
+        error: VidsrError
+        try:
+            error = kind(self.message, self.hint)
+        except TypeError:
+            error = VidsrError(self.message, self.hint)
+        error.add_note(place)
+        return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,9 @@ def prepare(job: Job, show: Show) -> Prepared:
     filtering, coded_like, notes = _filtering(job, info, segment)
     if filtering is not None:
         info, segment = filtering.info, filtering.filtered_segment
-    devices = tuple(choose_device(name.strip()) for name in job.device.split(","))
+    # on a cluster the nodes decide; this machine only needs to know what is wanted
+    wish = job.device if job.ray is None else "auto"
+    devices = tuple(choose_device(name.strip()) for name in wish.split(","))
     loaded = load_model(preset, job.weights, job.denoise, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)

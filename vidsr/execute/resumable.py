@@ -131,12 +131,19 @@ def _is_short(prepared: Prepared, party: Alone, workspace: Workspace) -> bool:
 def _party(
     prepared: Prepared, stop: StopSignal, show: Show, length: SegmentLength | None, *, alone: bool
 ) -> Iterator[Party]:
-    """Whoever is to compute the job: this process, or one for each device where several are named."""
-    if len(prepared.devices) > 1 and not alone:
+    """Whoever is to compute the job: this process, one for each device where several are named, a cluster."""
+    job = prepared.job
+    if (len(prepared.devices) > 1 or job.ray is not None) and not alone:
         index = None if prepared.filtering is not None else KeyIndex.of(prepared.info)
         if index is not None:
             frames = LEASED_FRAMES if length is None else length.longest
-            with Crew(prepared.job, [str(device) for device in prepared.devices], index, frames) as crew:
+            if job.ray is not None:
+                from vidsr.execute.cluster.party import RayCluster  # noqa: PLC0415 (Ray is an extra)
+
+                with RayCluster(prepared, job.ray, index, frames, show) as cluster:
+                    yield cluster
+                return
+            with Crew(job, [str(device) for device in prepared.devices], index, frames) as crew:
                 yield crew
             return
         reason = "filters need all frames in a row" if prepared.filtering else "its time stamps are unclear"

@@ -21,7 +21,10 @@ from vidsr.pipeline import Snapshot
 
 
 class SegmentWorker:
-    """One job's network on one device."""
+    """One job's network on one device.
+
+    words: what computes it, for people. network: digest of its weights.
+    """
 
     def __init__(self, job: Job, device: str, stop: StopSignal) -> None:
         """stop: ends whatever the worker is doing, for good. Raises a VidsrError if it cannot work here."""
@@ -29,6 +32,7 @@ class SegmentWorker:
         self._prepared = prepare(replace(job, device=device), lambda _: None)
         self._engine = open_engine(self._prepared, self._prepared.devices[0], stop)
         self.words = self._engine.words
+        self.network = self._prepared.loaded.digest
 
     def run(
         self,

@@ -1,0 +1,1 @@
+"""Segments as tasks on a Ray cluster: Ray decides where they run and runs them again where a node dies."""
