@@ -18,7 +18,7 @@ from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.models.compact import SRVGGNetCompact
 
-KILLS = 3
+KILLS = 2
 MANY_KILLS = 30
 
 

@@ -22,6 +22,7 @@ NOT_RUN = {
     "-": "writes to this process's standard output; tests/cli/test_pipes.py does that",
     "cuda": "needs an NVIDIA GPU",
     "hevc_nvenc": "needs an NVIDIA GPU",
+    "--ffmpeg": "needs an ffmpeg of the reader's own; tests/execute/test_own_ffmpeg.py has one",
     "--ray": "needs a cluster of several machines; tests/execute/cluster has some",
     "bench": "measures for a minute; tests/bench has quicker ways",
 }
@@ -64,7 +65,7 @@ def interrupted_job(output: str) -> None:
 def prepare(words: list[str]) -> None:
     """What a page has let its reader do before."""
     match words:
-        case ["verify", source, output, *_]:
+        case ["verify" | "metrics", source, output, *_]:
             assert run([source, output]) == 0
         case ["jobs", "export" | "clean", output, *_]:
             interrupted_job(output)

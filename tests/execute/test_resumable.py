@@ -270,7 +270,7 @@ def test_scenes_decide_where_segments_end(tmp_path: Path, repeat_2x: Path) -> No
     "failure",
     [InterruptedByUser("interrupted"), DeviceError("the driver went away"), ZeroDivisionError("bug")],
 )
-@pytest.mark.parametrize("index", [25, 30])
+@pytest.mark.parametrize("index", [25, pytest.param(30, marks=pytest.mark.slow)])
 def test_frames_computed_before_the_end_of_a_run_are_kept(
     tmp_path: Path, repeat_2x: Path, failure: Exception, index: int
 ) -> None:

@@ -89,7 +89,7 @@ class Upscaler:
             precision=precision,
             constants=find_constants(loaded.digest) if precision == "int8" else None,
         )
-        self._batch = batch or usual_batch(preset, chosen)
+        self._batch, self._preset, self._loaded = batch, preset, loaded
         self._tile = tile
         self._fitting: _Fitting | None = None
         self._is_closed = False
@@ -189,6 +189,7 @@ class Upscaler:
             source = Picture(width, height, RGB, RGB_COLOR)
             larger = SizeRequest().resolve(width, height, self.scale, RGB.size_multiple)
             backend = self._backend
+            batch = self._batch or usual_batch(self._preset, self._loaded, backend, width * height)
             renderer = Renderer(
                 backend
                 if self._tile is None or backend.halo >= EVERYWHERE
@@ -196,9 +197,9 @@ class Upscaler:
                 source,
                 Picture(*larger, RGB, RGB_COLOR),
                 dither=False,
-                most_pixels=self._batch * width * height,
+                most_pixels=batch * width * height,
             )
-            self._fitting = _Fitting(source, renderer, Healing(renderer, backend, source, self._batch))
+            self._fitting = _Fitting(source, renderer, Healing(renderer, backend, source, batch))
         return self._fitting
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import torch
 
+from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
+from vidsr.infer.memory import batch_that_fits, free_memory
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
@@ -37,6 +39,7 @@ from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
+from vidsr.models.facts import facts
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress import Event, Fetching, Started
 from vidsr.weights.int8 import find_constants
@@ -194,7 +197,8 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
         checkpoint=stop.check,
         constants=find_constants(prepared.loaded.digest) if job.precision == "int8" else None,
     )
-    batch = job.batch or usual_batch(preset, device)
+    pixels = prepared.source.width * prepared.source.height
+    batch = job.batch or usual_batch(preset, prepared.loaded, backend, pixels)
     upscaler = Upscaler(
         backend,
         prepared.source,
@@ -251,9 +255,19 @@ def load_model(
     return load_weights_file(weights)
 
 
-def usual_batch(preset: Preset | None, device: torch.device) -> int:
-    """How many frames are computed at once where nobody says it: a CPU's cores are busy with one."""
-    return preset.batch if preset and device.type == "cuda" else 1
+def usual_batch(
+    preset: Preset | None, loaded: LoadedNetwork | LoadedGraph, backend: Backend, pixels: int
+) -> int:
+    """How many frames of so many pixels are computed at once where nobody says it.
+
+    A CPU's cores are busy with one; a GPU takes the preset's number, as far as its free memory holds it.
+    """
+    if preset is None or backend.device.type != "cuda":
+        return 1
+    free = free_memory(backend.device)
+    if free is None or isinstance(loaded, LoadedGraph) or loaded.architecture is None:
+        return preset.batch
+    return batch_that_fits(facts(loaded.architecture), pixels, backend.dtype.itemsize, free, preset.batch)
 
 
 def _source_picture(info: SourceInfo) -> Picture:
