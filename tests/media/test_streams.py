@@ -150,6 +150,20 @@ def test_strict_refuses_what_would_be_left_out_before_any_work(clips: ClipShelf,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_strict_refuses_what_would_be_converted(clips: ClipShelf, tmp_path: Path) -> None:
+    """One SubRip track alone, which MP4 has in a form of its own."""
+    with pytest.raises(StreamRefusedError, match=r"subtitle 4 \(subrip\) is converted to mov_text"):
+        remake(
+            clips("everything.mkv"),
+            tmp_path / "out.mp4",
+            encoder="libx264",
+            strict=True,
+            audio="none",
+            subtitles="first",
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("audio", "subtitles", "expected"),
     [

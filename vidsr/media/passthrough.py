@@ -55,17 +55,17 @@ class Passthrough:
     ) -> None:
         """Plans, and opens nothing yet.
 
-        Raises StreamRefusedError with `strict` where something would be left out, UsageError for a
-        language that no stream has.
+        Raises StreamRefusedError with `strict` where something would be converted or left out, UsageError
+        for a language that no stream has.
         """
         self._source, self._output, self._timeline = source, output, timeline
         self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
         self.notes = [p.note for p in self._plans if p.note is not None]
         lost = [note for p in self._plans if (note := _lost_tags_note(source, p, output))]
         self.notes += lost
-        dropped = [p.note for p in self._plans if p.fate is Fate.DROP and p.note is not None] + lost
-        if strict and dropped:
-            raise StreamRefusedError("; ".join(dropped), "name the output .mkv, or leave out --strict")
+        changed = [p.note for p in self._plans if p.fate in (Fate.DROP, Fate.CONVERT) and p.note is not None]
+        if strict and changed + lost:
+            raise StreamRefusedError("; ".join(changed + lost), "name the output .mkv, or leave out --strict")
         self.damage: list[Damage] = []
         self._lanes: dict[int, Lane] = {}
         self._covers: list[Packet[Stream]] = []

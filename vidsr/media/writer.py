@@ -95,7 +95,8 @@ class Writer:
     ) -> None:
         """width, height: of the frames to come, in samples. color: what their samples mean, all specified.
 
-        audio, subtitles: "all", "none", "first" or a language. strict: refuse what would have to be left out.
+        audio, subtitles: "all", "none", "first" or a language. strict: refuse what would have to be
+        converted or left out.
 
         pipe: a file descriptor to write into instead of a file, as it goes; `output` is its name for people.
         container: None = by the output's suffix.
