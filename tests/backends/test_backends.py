@@ -170,3 +170,36 @@ def test_what_a_machine_lacks_is_refused_by_name() -> None:
             choose_device("cuda:1")
     with pytest.raises(UsageError, match="fp16 is slower"):
         choose_precision("fp16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_pictures_computed_beside_each_other_are_those_of_one_after_another(count: int) -> None:
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    torch.manual_seed(2)
+    network = SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2).eval().requires_grad_(False)
+    beside = OpenVinoBackend(network, "fp32", streams=2)
+    alone = OpenVinoBackend(network, "fp32", streams=1)
+    for height in (24, 33, 24):
+        x = picture(count, height, 40, 1)
+        assert torch.equal(beside(x), torch.cat([alone(part).clone() for part in torch.split(x, 1)]))
+
+
+def test_no_picture_is_computed_any_more_when_a_batch_was_abandoned() -> None:
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    wanted = True
+
+    def stop() -> None:
+        if not wanted:
+            raise Stopped
+
+    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
+    backend = OpenVinoBackend(network, "fp32", checkpoint=stop, streams=2)
+    x = torch.rand(3, 3, 128, 128)
+    expected = backend(x).clone()
+    wanted = False
+    with pytest.raises(Stopped):
+        backend(x)
+    wanted = True
+    assert torch.equal(backend(x), expected)

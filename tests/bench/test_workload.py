@@ -39,6 +39,7 @@ def test_speeds_are_frames_by_the_clock(workload: Workload, monkeypatch: pytest.
 
     class Waiting:
         scale, halo, input_multiple = backend.scale, backend.halo, backend.input_multiple
+        streams = backend.streams
         device, dtype, words = backend.device, backend.dtype, backend.words
 
         def __call__(self, batch: Tensor) -> Tensor:

@@ -76,6 +76,7 @@ class Counting:
     def __init__(self, backend: Backend, *, fail_at: int | None = None) -> None:
         self.device, self.dtype, self.scale = backend.device, backend.dtype, backend.scale
         self.halo, self.input_multiple, self.words = backend.halo, backend.input_multiple, backend.words
+        self.streams = backend.streams
         self.shapes: list[tuple[int, ...]] = []
         self.fail_at = fail_at
         self._backend = backend

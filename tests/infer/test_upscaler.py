@@ -32,6 +32,7 @@ class NearestBackend:
         self.scale = scale
         self.halo = 0
         self.input_multiple = multiple
+        self.streams = 1
         self.words = "nearest"
         self.room = room
         self.pixels = pixels

@@ -29,6 +29,7 @@ class MeanOfAll:
     scale = 2
     halo = EVERYWHERE
     input_multiple = 1
+    streams = 1
     words = "mean of all"
 
     def __init__(self) -> None:

@@ -27,6 +27,7 @@ class Backend(Protocol):
     halo: how many input pixels around a pixel its output depends on; EVERYWHERE (see `models.base`)
     where it depends on all of them, so that only whole pictures can be computed.
     input_multiple: height and width must be multiples of this.
+    streams: pictures it computes at the same time, each on a share of the device.
     words: for people, e.g. "torch bf16 on cpu".
     """
 
@@ -35,6 +36,7 @@ class Backend(Protocol):
     scale: int
     halo: int
     input_multiple: int
+    streams: int
     words: str
 
     def __call__(self, batch: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class FixedShapeBackend:
         self.scale = backend.scale
         self.halo = backend.halo if size is None else EVERYWHERE
         self.input_multiple = backend.input_multiple
+        self.streams = 1
         self.words = backend.words if size is None else f"{backend.words}, tiles of {size[1]}x{size[0]}"
         self._backend = backend
         self._size = size

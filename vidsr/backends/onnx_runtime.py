@@ -24,6 +24,7 @@ class OnnxRuntimeBackend:
         self.scale = graph.scale
         self.halo = graph.halo
         self.input_multiple = graph.input_multiple
+        self.streams = 1
         self.words = f"ONNX Runtime {graph.source.number_format} on {device_words(device)}"
 
     def __call__(self, batch: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class TorchBackend:
         self.scale = network.scale
         self.halo = network.halo
         self.input_multiple = network.input_multiple
+        self.streams = 1
         self.words = f"torch {precision_words(dtype)} on {device_words(device)}"
         # A copy: the caller's network stays in fp32 for whoever wants it next.
         self._network = copy.deepcopy(network).to(device=device, dtype=dtype).eval()

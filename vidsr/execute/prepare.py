@@ -19,7 +19,7 @@ from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.infer.memory import batch_that_fits, free_memory
+from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, free_memory, picture_bytes
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
@@ -39,7 +39,6 @@ from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
-from vidsr.models.facts import facts
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress import Event, Fetching, Started
 from vidsr.weights.int8 import find_constants
@@ -260,14 +259,19 @@ def usual_batch(
 ) -> int:
     """How many frames of so many pixels are computed at once where nobody says it.
 
-    A CPU's cores are busy with one; a GPU takes the preset's number, as far as its free memory holds it.
+    A CPU takes as many as its backend computes at the same time, if they are small; a GPU the preset's,
+    as far as its free memory holds it.
     """
-    if preset is None or backend.device.type != "cuda":
+    is_gpu = backend.device.type == "cuda"
+    if isinstance(loaded, LoadedGraph) or loaded.architecture is None:
+        return preset.batch if preset is not None and is_gpu else 1
+    picture = picture_bytes(loaded.network, pixels, backend.dtype.itemsize)
+    if not is_gpu:
+        return batch_of_small_ones(picture, backend.streams)
+    if preset is None:
         return 1
     free = free_memory(backend.device)
-    if free is None or isinstance(loaded, LoadedGraph) or loaded.architecture is None:
-        return preset.batch
-    return batch_that_fits(facts(loaded.architecture), pixels, backend.dtype.itemsize, free, preset.batch)
+    return preset.batch if free is None else batch_that_fits(picture, free, preset.batch)
 
 
 def _source_picture(info: SourceInfo) -> Picture:

@@ -102,6 +102,7 @@ class TiledBackend:
         self.scale = backend.scale
         self.halo = backend.halo
         self.input_multiple = backend.input_multiple
+        self.streams = backend.streams
         halo = backend.halo + -backend.halo % backend.input_multiple
         self.window = max(window, 2 * halo + LEAST_KEPT)
         self.words = f"{backend.words}, tiles of {self.window}"
