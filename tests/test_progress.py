@@ -10,25 +10,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from vidsr import progress
-from vidsr.progress import (
-    Event,
-    Finished,
-    JsonRenderer,
-    Made,
-    Note,
-    PlainRenderer,
-    Renderer,
-    Rendering,
-    Reused,
-    RichRenderer,
-    Speedometer,
-    Started,
-    Working,
-    duration_words,
-    seconds_left,
-    size_words,
-)
+from vidsr.progress import json_lines
+from vidsr.progress.events import Event, Finished, Made, Note, Rendering, Reused, Started, Working
+from vidsr.progress.json_lines import JsonRenderer
+from vidsr.progress.live import RichRenderer
+from vidsr.progress.plain_lines import PlainRenderer
+from vidsr.progress.renderer import Renderer
+from vidsr.progress.speed import Speedometer, seconds_left
+from vidsr.progress.words import duration_words, size_words
 
 STARTED = Started(
     source="in.mkv",
@@ -99,7 +88,7 @@ def test_sizes_in_words(size: int, words: str) -> None:
 
 
 def test_json_is_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "JSON_SECONDS", 0.0)
+    monkeypatch.setattr(json_lines, "JSON_SECONDS", 0.0)
     stream = io.StringIO()
     with JsonRenderer(stream) as renderer:
         for event in (STARTED, Note("audio 2 is converted"), working(0, 1.0), working(10, 6.0), FINISHED):

@@ -15,7 +15,7 @@ from vidsr.cli.main import run
 from vidsr.errors import InterruptedByUser, NoSpaceError
 from vidsr.execute.batch import run_batch
 from vidsr.job import Job, Receipt
-from vidsr.progress import Event, NextInQueue
+from vidsr.progress.events import Event, NextInQueue
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from vidsr.execute.prepare import open_engine, prepare
 from vidsr.job import EncoderRequest, Job, Segment
 from vidsr.media.probe import probe
 from vidsr.models.compact import SRVGGNetCompact
-from vidsr.progress import Event
+from vidsr.progress.events import Event
 
 
 def ignore(_: Event) -> None:

@@ -16,7 +16,7 @@ from tests.media.reference import ffmpeg, streams
 from vidsr.errors import UsageError
 from vidsr.execute.local import run_job
 from vidsr.job import Job
-from vidsr.progress import Event
+from vidsr.progress.events import Event
 
 Array = npt.NDArray[np.float64]
 BARS = "smptebars=size=96x64:rate=25:duration=0.2"

@@ -24,7 +24,7 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt
 from vidsr.media.scenes import SegmentLength
 from vidsr.models.compact import SRVGGNetCompact
-from vidsr.progress import Event, Note, Started, Working
+from vidsr.progress.events import Event, Note, Started, Working
 from vidsr.segments.workspace import folder_of, read_contents
 
 

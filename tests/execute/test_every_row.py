@@ -19,7 +19,7 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
 from vidsr.media.probe import probe
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress import Event, Finished
+from vidsr.progress.events import Event, Finished
 
 MS = Fraction(1, 1000)
 

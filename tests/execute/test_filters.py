@@ -17,7 +17,7 @@ from vidsr.execute.local import run_job
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import EncoderRequest, Job, RangeRequest
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress import Event, Note, Started, Working
+from vidsr.progress.events import Event, Note, Started, Working
 
 
 def ignore(_: Event) -> None:

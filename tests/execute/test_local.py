@@ -20,7 +20,7 @@ from vidsr.execute.local import run_job
 from vidsr.frames import Frame
 from vidsr.job import Job, RangeRequest, SizeRequest
 from vidsr.media.writer import Writer
-from vidsr.progress import Event, Finished, Note, Started
+from vidsr.progress.events import Event, Finished, Note, Started
 
 
 def ignore(_: Event) -> None:

@@ -21,7 +21,7 @@ from vidsr.job import Job, RangeRequest, Receipt
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.probe import probe
 from vidsr.media.writer import Writer
-from vidsr.progress import Event, Finished
+from vidsr.progress.events import Event, Finished
 
 FILTERS: list[dict[str, object]] = [
     {"filters": "crop=48:32"},

@@ -32,7 +32,7 @@ from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, SegmentReceipt, SizeRequest
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress import Event, Finished, Joining, Note, Started, Stopping
+from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
 LOSSLESS = EncoderRequest("ffv1")

@@ -29,7 +29,7 @@ from vidsr.infer.tiles import TiledBackend
 from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
 from vidsr.presets import DEFAULT_MODEL, find_preset
-from vidsr.progress import Event
+from vidsr.progress.events import Event
 from vidsr.weights.int8 import find_constants
 
 RGB = PixelFormat.parse("gbrp")

@@ -20,7 +20,7 @@ from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.resumable import Resume, run_resumable
 from vidsr.job import Job, Receipt
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress import Event, Fetching, Joining, Working
+from vidsr.progress.events import Event, Fetching, Joining, Working
 
 LOOK_UP_SECONDS = 0.2
 """How often a waiting consumer wakes, where the system cannot interrupt a wait that has no end."""

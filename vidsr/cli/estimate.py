@@ -24,7 +24,7 @@ from vidsr.presets import DEFAULT_MODEL, find_preset, list_presets
 if TYPE_CHECKING:
     from vidsr.estimate.choose import Candidate
     from vidsr.job import Job
-    from vidsr.progress import Event
+    from vidsr.progress.events import Event
 
 estimate_option = option_group("Estimate")
 _NOT_OF_A_TRIAL = frozenset(
@@ -135,7 +135,8 @@ def _survey(
     from rich.console import Console  # noqa: PLC0415 (not needed for --help)
 
     from vidsr.estimate.survey import survey  # noqa: PLC0415
-    from vidsr.progress import Fetching, Note, fetching_words  # noqa: PLC0415
+    from vidsr.progress.events import Fetching, Note  # noqa: PLC0415
+    from vidsr.progress.words import fetching_words  # noqa: PLC0415
 
     notes = Console(stderr=True)
     with interruptible(), notes.status("starting") as status:

@@ -49,7 +49,7 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
     The job itself is left as it is; it may even be running.
     """
     from vidsr.execute.export import export_finished  # noqa: PLC0415 (loads av)
-    from vidsr.progress import size_words  # noqa: PLC0415
+    from vidsr.progress.words import size_words  # noqa: PLC0415
 
     written, behind = export_finished(output, target, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
@@ -88,7 +88,7 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
 
 def _words(job: JobListing) -> list[str]:
-    from vidsr.progress import duration_words, size_words  # noqa: PLC0415
+    from vidsr.progress.words import duration_words, size_words  # noqa: PLC0415
 
     if job.problem is not None:
         return [f"{job.output}: {job.problem}"]

@@ -92,7 +92,10 @@ def pull(names: tuple[str, ...]) -> None:
     """Fetch and verify the weights of the named models, or of all with the name "all"."""
     from rich.console import Console  # noqa: PLC0415 (not needed for --help)
 
-    from vidsr.progress import Fetching, PlainRenderer, Renderer, RichRenderer  # noqa: PLC0415
+    from vidsr.progress.events import Fetching  # noqa: PLC0415
+    from vidsr.progress.live import RichRenderer  # noqa: PLC0415
+    from vidsr.progress.plain_lines import PlainRenderer  # noqa: PLC0415
+    from vidsr.progress.renderer import Renderer  # noqa: PLC0415
     from vidsr.weights import catalog  # noqa: PLC0415
 
     console = Console(stderr=True)
@@ -143,7 +146,7 @@ def _named(names: Iterable[str]) -> list[Preset]:
 
 
 def _whereabouts(holding: Holding) -> str:
-    from vidsr.progress import size_words  # noqa: PLC0415 (rich loads here)
+    from vidsr.progress.words import size_words  # noqa: PLC0415 (rich loads here)
 
     size = "size not published" if holding.size_bytes is None else size_words(holding.size_bytes)
     if holding.located is None:

@@ -32,7 +32,7 @@ from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from vidsr.execute.resumable import Resume
-    from vidsr.progress import Renderer
+    from vidsr.progress.renderer import Renderer
 
 ProgressStyle = Literal["auto", "rich", "plain", "json", "none"]
 
@@ -188,7 +188,7 @@ def upscale(**words: Any) -> int:
     job = job_of(**words)
 
     from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.progress import Note  # noqa: PLC0415
+    from vidsr.progress.events import Note  # noqa: PLC0415
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
@@ -304,12 +304,10 @@ def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
     from rich.console import Console  # noqa: PLC0415 (not needed for --help)
 
-    from vidsr.progress import (  # noqa: PLC0415
-        JsonRenderer,
-        PlainRenderer,
-        RichRenderer,
-        SilentRenderer,
-    )
+    from vidsr.progress.json_lines import JsonRenderer  # noqa: PLC0415
+    from vidsr.progress.live import RichRenderer  # noqa: PLC0415
+    from vidsr.progress.plain_lines import PlainRenderer  # noqa: PLC0415
+    from vidsr.progress.renderer import SilentRenderer  # noqa: PLC0415
 
     console = Console(stderr=True)
     if style == "auto":

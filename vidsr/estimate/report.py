@@ -13,7 +13,7 @@ from rich.table import Table
 from vidsr.estimate.choose import Candidate
 from vidsr.estimate.predict import Prediction
 from vidsr.estimate.statistics import Estimate
-from vidsr.progress import duration_words, size_words
+from vidsr.progress.words import duration_words, size_words
 
 COSTS = ("Model", "Preset", "Time", "Size", "fps")
 WORK = ("Reused", "kbit/frame", "Decode", "Upscale", "Encode", "Cores", "CPU time", "Limit")

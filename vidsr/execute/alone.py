@@ -14,7 +14,7 @@ from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import Stretch
 from vidsr.media.segment_writer import SegmentCoding, SegmentWriter
 from vidsr.pipeline import Run
-from vidsr.progress import Stopping
+from vidsr.progress.events import Stopping
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, Vids
 from vidsr.execute.prepare import Show
 from vidsr.job import Job, Receipt
 from vidsr.media.probe import probe
-from vidsr.progress import NextInQueue
+from vidsr.progress.events import NextInQueue
 
 Outcome = Literal["done", "skipped", "failed"]
 

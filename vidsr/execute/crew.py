@@ -43,7 +43,7 @@ from vidsr.execute.worker_process import serve
 from vidsr.job import Job, Segment
 from vidsr.media.key_index import KeyIndex
 from vidsr.pipeline import TICK_SECONDS
-from vidsr.progress import Note, Stopping, Working
+from vidsr.progress.events import Note, Stopping, Working
 
 SAVING_SECONDS = 10.0
 """How long workers may take to save the segments they are in when the run is stopped."""

@@ -18,7 +18,7 @@ from vidsr.media.filtered_reader import FilteredReader
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, FrameSource, Run, Snapshot
-from vidsr.progress import Finished, Note, Reused, Working
+from vidsr.progress.events import Finished, Note, Reused, Working
 
 QUEUE_BYTES = 512 * 2**20
 """What the queue of upscaled frames may hold: a hiccup of the encoder is bridged, memory stays flat."""

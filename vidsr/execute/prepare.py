@@ -40,7 +40,7 @@ from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
-from vidsr.progress import Event, Fetching, Started
+from vidsr.progress.events import Event, Fetching, Started
 from vidsr.weights.int8 import find_constants
 from vidsr.weights.store import LoadedGraph, LoadedNetwork, load_network, load_weights_file
 

@@ -11,7 +11,7 @@ from vidsr.media.damage import Damage
 from vidsr.media.probe import SourceInfo
 from vidsr.media.verify import Intent, verify
 from vidsr.media.writer import Writer
-from vidsr.progress import Verifying
+from vidsr.progress.events import Verifying
 
 _OF_THE_CONTAINER = frozenset({"unreadable", "truncated"})
 _SPOILING = frozenset({"undecodable", "corrupt", "missing", "unreadable", "backward"})

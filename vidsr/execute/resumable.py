@@ -34,7 +34,8 @@ from vidsr.media.join import join
 from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.writer import Writer
-from vidsr.progress import Joining, Note, duration_words
+from vidsr.progress.events import Joining, Note
+from vidsr.progress.words import duration_words
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
 from vidsr.segments.workspace import Contents, JobRecord, Workspace, made_its_output

@@ -9,7 +9,7 @@ from vidsr.execute.leases import Task
 from vidsr.execute.messages import Progress
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.key_index import KeyIndex
-from vidsr.progress import Working
+from vidsr.progress.events import Working
 
 
 def divided(index: KeyIndex, filling: Filling, gaps: Sequence[Segment], length: int) -> list[Task]:

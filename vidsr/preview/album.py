@@ -24,7 +24,8 @@ from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import PictureFolder, Targets, write_page
 from vidsr.preview.page import ColumnFacts, PageFacts, Shot, render
 from vidsr.preview.stills import frames_at, upscale
-from vidsr.progress import Made, Rendering, size_words
+from vidsr.progress.events import Made, Rendering
+from vidsr.progress.words import size_words
 
 SOURCE = "Source"
 

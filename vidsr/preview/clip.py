@@ -26,7 +26,7 @@ from vidsr.media.color import planes_to_rgb, rgb_to_planes
 from vidsr.media.segment_reader import Stretch
 from vidsr.pipeline import Pending, Run
 from vidsr.preview.display import Turn
-from vidsr.progress import Note
+from vidsr.progress.events import Note
 
 Layout = Literal["split", "side"]
 

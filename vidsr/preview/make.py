@@ -24,7 +24,7 @@ from vidsr.preview.clip import Layout, make_clip, panel_size
 from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import Targets, check_folder
 from vidsr.preview.stills import restricted, undecorated
-from vidsr.progress import Note, Rendering
+from vidsr.progress.events import Note, Rendering
 
 CLIP_SECONDS = 4
 """How long a clip is whose range nobody named; it lies around the most detailed moment."""

@@ -34,7 +34,7 @@ from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.key_index import KeyIndex
 from vidsr.media.packet_file import checked_digest
 from vidsr.pipeline import TICK_SECONDS
-from vidsr.progress import Note, Stopping, Working
+from vidsr.progress.events import Note, Stopping, Working
 from vidsr.segments.workspace import UNFINISHED_SUFFIX, Workspace
 
 RETRIES = 3

@@ -1,0 +1,109 @@
+"""One JSON object a line, for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import IO, Any
+
+from vidsr.progress.events import (
+    Event,
+    Fetching,
+    Finished,
+    Joining,
+    Made,
+    NextInQueue,
+    Note,
+    Rendering,
+    Reused,
+    Started,
+    Stopping,
+    Verifying,
+    Working,
+)
+from vidsr.progress.speed import Speedometer, seconds_left
+from vidsr.progress.words import _realtime
+
+JSON_SECONDS = 0.5
+
+
+class JsonRenderer:
+    """One JSON object a line; "event" names its kind."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._started: Started | None = None
+        self._speed = Speedometer()
+        self._last_line_at = 0.0
+
+    def __enter__(self) -> JsonRenderer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stream.flush()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Fetching() | Joining() | Rendering():
+                if time.monotonic() - self._last_line_at >= JSON_SECONDS:
+                    self._last_line_at = time.monotonic()
+                    self._write(type(event).__name__.lower(), _fields(event))
+            case NextInQueue():
+                self._write("next", _fields(event))
+            case Started():
+                self._started, self._speed = event, Speedometer()
+                self._write("started", _fields(event))
+            case Note():
+                self._write("note", {"text": event.text})
+            case Working():
+                fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+                if time.monotonic() - self._last_line_at < JSON_SECONDS:
+                    return
+                self._last_line_at = time.monotonic()
+                total = self._started.frames_total if self._started else None
+                self._write(
+                    "working",
+                    {
+                        "frames_done": event.frames_done,
+                        "frames_total": total,
+                        "elapsed_seconds": round(event.elapsed_seconds, 3),
+                        "fps": _rounded(fps),
+                        "seconds_left": _rounded(seconds_left(event.frames_done, total, fps)),
+                        "realtime_factor": _rounded(_realtime(self._started, fps)),
+                        "decoded_queue": list(event.decoded_queue),
+                        "upscaled_queue": list(event.upscaled_queue),
+                        "busy": {name: round(share, 3) for name, share in event.stages},
+                        "bottleneck": event.bottleneck,
+                        "reused": reused_fields(event.reused),
+                    },
+                )
+            case Verifying() | Made():
+                self._write(type(event).__name__.lower(), _fields(event))
+            case Stopping():
+                self._write("stopping", _fields(event))
+            case Finished():
+                self._write("finished", _fields(event) | {"reused": reused_fields(event.reused)})
+
+    def _write(self, kind: str, fields: dict[str, Any]) -> None:
+        self._stream.write(json.dumps({"event": kind} | fields, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+
+def reused_fields(reused: Reused | None) -> dict[str, float | int] | None:
+    if reused is None:
+        return None
+    return {
+        "area_share": round(reused.area_share, 4),
+        "frames": reused.frames,
+        "work_share": round(reused.work_share, 4),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _fields(
+    event: NextInQueue | Fetching | Started | Joining | Verifying | Rendering | Made | Stopping | Finished,
+) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}

@@ -1,0 +1,137 @@
+"""A live display at the bottom of a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from vidsr.progress.events import (
+    Event,
+    Fetching,
+    Finished,
+    Joining,
+    Made,
+    NextInQueue,
+    Note,
+    Rendering,
+    Started,
+    Stopping,
+    Verifying,
+    Working,
+)
+from vidsr.progress.speed import Speedometer
+from vidsr.progress.words import (
+    closing_lines,
+    made_words,
+    opening_lines,
+    overall_words,
+    passing_words,
+    position,
+    queue_words,
+    speed_words,
+    verifying_words,
+)
+
+
+class RichRenderer:
+    """A live display of three lines at the bottom of a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._queue: NextInQueue | None = None
+        self._started: Started | None = None
+        self._speed = Speedometer()
+
+    def __enter__(self) -> RichRenderer:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case NextInQueue():
+                self._queue = event
+                self._console.print(Text(queue_words(event), style="bold"))
+            case Fetching() | Joining() | Rendering():
+                self._live.update(self._passing(event), refresh=True)
+            case Started():
+                self._started, self._speed = event, Speedometer()
+                for line in opening_lines(event):
+                    self._console.print(line, highlight=False)
+            case Note():
+                self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
+            case Working():
+                self._live.update(self._display(event), refresh=True)
+            case Verifying():
+                self._live.update(Text(verifying_words(event)), refresh=True)
+            case Made():
+                self._live.update(Text(), refresh=True)
+                self._console.print(made_words(event), highlight=False)
+            case Stopping():
+                self._live.update(Text(), refresh=True)
+                self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
+                self._console.print(event.text, highlight=False)
+            case Finished():
+                self._live.update(Text(), refresh=True)
+                for line in closing_lines(event, self._started):
+                    self._console.print(line, highlight=False)
+
+    @staticmethod
+    def _passing(event: Fetching | Joining | Rendering) -> Table:
+        match event:
+            case Fetching(_, _, is_waiting, done, total):
+                bar = ProgressBar(total=total, completed=done, pulse=is_waiting, width=40)
+            case Joining(done, total):
+                bar = ProgressBar(total=total, completed=done, width=40)
+            case Rendering(_, share, whole):
+                bar = ProgressBar(total=whole, completed=share, pulse=not share, width=40)
+        row = Table.grid(padding=(0, 1))
+        words = event.text if isinstance(event, Rendering) else passing_words(event)[1]
+        row.add_row(bar, Text(words, no_wrap=True, overflow="ellipsis"))
+        return row
+
+    def _display(self, event: Working) -> Table:
+        total = self._started.frames_total if self._started else None
+        fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+        bar = ProgressBar(
+            total=total, completed=min(event.frames_done, total or 0), pulse=not event.frames_done, width=40
+        )
+        head = Table.grid(padding=(0, 1))
+        head.add_row(bar, Text(position(event.frames_done, self._started), style="bold"))
+        speed = Text(speed_words(event, self._started, fps))
+        stages = Text("decode ")
+        stages.append_text(_gauge(*event.decoded_queue))
+        stages.append(" upscale ")
+        stages.append_text(_gauge(*event.upscaled_queue))
+        stages.append(" encode")
+        stages.append(f"   limited by {event.bottleneck}", style="dim")
+        body = Table.grid()
+        body.add_row(head)
+        body.add_row(speed)
+        body.add_row(stages)
+        if self._queue is not None:
+            body.add_row(self._overall(self._queue, event.frames_done))
+        return body
+
+    @staticmethod
+    def _overall(queue: NextInQueue, frames_done: int) -> Table:
+        row = Table.grid(padding=(0, 1))
+        done, total = queue.frames_ahead + frames_done, queue.frames_total
+        row.add_row(
+            ProgressBar(total=total, completed=min(done, total or 0), width=40), overall_words(queue, done)
+        )
+        return row
+
+
+def _gauge(items: int, capacity: int) -> Text:
+    cells = 6
+    filled = round(items / capacity * cells)
+    return Text.assemble(
+        "[", ("■" * filled, "cyan"), ("·" * (cells - filled), "dim"), f"] {items}/{capacity}"
+    )
