@@ -1,1 +1,33 @@
 """What a run says while it works: events, words for them, and the ways of showing them."""
+
+from vidsr.progress.events import (
+    Event,
+    Fetching,
+    Finished,
+    Joining,
+    Made,
+    NextInQueue,
+    Note,
+    Rendering,
+    Reused,
+    Started,
+    Stopping,
+    Verifying,
+    Working,
+)
+
+__all__ = [
+    "Event",
+    "Fetching",
+    "Finished",
+    "Joining",
+    "Made",
+    "NextInQueue",
+    "Note",
+    "Rendering",
+    "Reused",
+    "Started",
+    "Stopping",
+    "Verifying",
+    "Working",
+]
