@@ -29,7 +29,7 @@ Deinterlace = Literal["off", "auto", "bwdif", "ivtc"]
 ReuseMode = Literal["off", "exact", "near"]
 """What of earlier frames is shown again instead of computing it: nothing, what did not change at all, or
 what changed by no more than a tolerance."""
-REUSE_TOLERANCE = 8.0
+REUSE_TOLERANCE = 6.5
 """Of "near", in 8-bit code values; see `infer.changes.NearInput`."""
 
 

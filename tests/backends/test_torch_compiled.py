@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_every_shape_gives_the_plain_network_s_numbers(network: SRVGGNetCompact, folder: Path) -> None:
     """The first one compiled, called again with other pixels; the others go the plain way."""

@@ -47,6 +47,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_measurement_gives_a_table_and_one_json_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def run(words: list[str], *, file_size: int | None = None) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_system_that_takes_no_large_files_costs_no_frame(tmp_path: Path, repeat_2x: Path) -> None:
     """As on FAT, or under a quota: every segment fits, the output does not."""
     output = tmp_path / "out.mkv"

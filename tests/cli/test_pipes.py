@@ -138,7 +138,7 @@ def test_a_reader_that_goes_away_is_one_line(repeat_2x: Path) -> None:
     assert stderr.decode().splitlines()[0] == "Error: the program that read the output has ended"
 
 
-@pytest.mark.parametrize("source", ["sample", "index at the end"])
+@pytest.mark.parametrize("source", ["sample", pytest.param("index at the end", marks=pytest.mark.slow)])
 def test_standard_input_gives_the_same_as_the_file(repeat_2x: Path, tmp_path: Path, source: str) -> None:
     video = SAMPLE
     if source == "index at the end":

@@ -18,7 +18,7 @@ from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.models.compact import SRVGGNetCompact
 
-KILLS = 2
+KILLS = 1
 MANY_KILLS = 30
 
 

@@ -97,6 +97,7 @@ def kill_workers(count: int) -> None:
         os.kill(process.pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_two_workers_give_what_one_process_gives(
     tmp_path: Path, film: Path, weights: Path, expected: Path
 ) -> None:

@@ -83,7 +83,11 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ROWS)
+# one in three; the others, whose matter has tests of its own in tests/media too, are behind the marker
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if place % 3 else []) for place, name in enumerate(ROWS)],
+)
 def test_nothing_of_the_row_is_lost(name: str, clips: ClipShelf, tmp_path: Path, repeat_2x: Path) -> None:
     row = ROWS[name]
     source, output = clips(row.clip), tmp_path / f"out.{row.suffix}"

@@ -20,7 +20,7 @@ from vidsr.errors import VidsrError
 from vidsr.execute.local import run_job
 from vidsr.job import Job
 
-CASES = int(os.environ.get("VIDSR_FUZZ_CASES", "30"))
+CASES = int(os.environ.get("VIDSR_FUZZ_CASES", "15"))
 """For each kind of container; with 150, all kinds together are 600."""
 
 KINDS = ("mkv", "mp4", "ts", "avi")

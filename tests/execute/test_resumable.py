@@ -52,7 +52,8 @@ def run(
     show: Callable[[Event], None] = lambda _: None,
     **more: Any,
 ) -> Receipt:
-    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS} | more
+    # a frame at a time: of a batch that fails none is finished
+    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS, "batch": 1} | more
     job = Job(source, output, weights=weights, **wishes)
     return run_resumable(job, show=show, resume=resume, length=SegmentLength(segment, segment))
 
@@ -175,7 +176,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory, repeat_2x: Path) -> 
     return output
 
 
-@pytest.mark.parametrize("segments", [1, 3, 8])
+@pytest.mark.parametrize("segments", [pytest.param(1, marks=pytest.mark.slow), 3, 8])
 def test_a_lossy_job_gives_the_same_bits_whether_it_was_stopped_or_not(
     tmp_path: Path, repeat_2x: Path, uninterrupted: Path, segments: int
 ) -> None:
@@ -442,7 +443,14 @@ def test_two_runs_of_one_output_exclude_each_other(unfinished: Path, repeat_2x: 
 # Damage to what was finished
 
 
-@pytest.mark.parametrize("keep", [0, 100, -1], ids=["empty", "its head", "all but a byte"])
+@pytest.mark.parametrize(
+    "keep",
+    [
+        pytest.param(0, id="empty", marks=pytest.mark.slow),
+        pytest.param(100, id="its head", marks=pytest.mark.slow),
+        pytest.param(-1, id="all but a byte"),
+    ],
+)
 def test_a_truncated_segment_is_computed_again_and_only_that(
     unfinished: Path, repeat_2x: Path, tmp_path: Path, keep: int
 ) -> None:
