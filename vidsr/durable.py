@@ -13,17 +13,29 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from vidsr.errors import NoSpaceError, OutputError
 
 _DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def output_error(error: OSError, path: Path, doing: str) -> OutputError:
-    """What an OSError (PyAV's errors are such) while writing means; `doing` ends "cannot ..."."""
+class SystemFailure(Protocol):
+    """What an OSError tells, and an error of PyAV."""
+
+    @property
+    def errno(self) -> int | None: ...
+
+    @property
+    def strerror(self) -> str | None: ...
+
+
+def output_error(error: SystemFailure, path: Path, doing: str) -> OutputError:
+    """What a failure while writing means for people; `doing` ends "cannot ..."."""
     if error.errno in _DISK_IS_FULL:
         return NoSpaceError(f"no space left on the disk of {path}", "free some space or choose another disk")
+    if error.errno == errno.EFBIG:
+        return OutputError(f"{path.name}: the disk cannot hold a file of this size", "FAT32 ends at 4 GiB")
     return OutputError(f"{path.name}: cannot {doing}: {error.strerror or type(error).__name__}")
 
 

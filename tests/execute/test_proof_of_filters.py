@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,84 +53,32 @@ def test_a_filtered_job_is_verified(
     assert verified is True
 
 
-def without_sound(made: Path, _: Path) -> list[str | Path]:
-    return [
-        "-i",
-        made,
-        "-map",
-        "0",
-        "-map",
-        "-0:a",
-        "-c",
-        "copy",
-        "-copyts",
-        "-avoid_negative_ts",
-        "disabled",
-    ]
+WITHOUT_SOUND = ("-map", "-0:a")
+LATE = ("-bsf:v", "setts=pts=PTS+100:dts=DTS+100")
+SHORT = ("-frames:v", "40")
+WITHOUT_CHAPTERS = ("-map_chapters", "-1")
+WIDER = ("-aspect", "4:1")
 
 
-def late(made: Path, _: Path) -> list[str | Path]:
-    return [
-        "-i",
-        made,
-        "-map",
-        "0",
-        "-c",
-        "copy",
-        "-bsf:v",
-        "setts=pts=PTS+100:dts=DTS+100",
-        "-copyts",
-        "-avoid_negative_ts",
-        "disabled",
-    ]
+@pytest.fixture
+def spoil_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[str]], None]:
+    """Called with options of ffmpeg: each complete output is copied with them then, before it is verified."""
 
+    def begin(options: Sequence[str]) -> None:
+        whole = Writer.complete
 
-def short(made: Path, _: Path) -> list[str | Path]:
-    return [
-        "-i",
-        made,
-        "-map",
-        "0",
-        "-c",
-        "copy",
-        "-frames:v",
-        "40",
-        "-copyts",
-        "-avoid_negative_ts",
-        "disabled",
-    ]
+        def complete(writer: Writer) -> None:
+            whole(writer)
+            spoilt = tmp_path / "spoilt.mkv"
+            ffmpeg(
+                "-v", "error", "-i", writer.temporary, "-map", "0", "-c", "copy", "-copyts",
+                "-avoid_negative_ts", "disabled", *options, spoilt,
+            )  # fmt: skip
+            spoilt.replace(writer.temporary)
 
+        monkeypatch.setattr(Writer, "complete", complete)
 
-def without_chapters(made: Path, _: Path) -> list[str | Path]:
-    return [
-        "-i",
-        made,
-        "-map",
-        "0",
-        "-c",
-        "copy",
-        "-map_chapters",
-        "-1",
-        "-copyts",
-        "-avoid_negative_ts",
-        "disabled",
-    ]
-
-
-def wider(made: Path, _: Path) -> list[str | Path]:
-    return [
-        "-i",
-        made,
-        "-map",
-        "0",
-        "-c",
-        "copy",
-        "-aspect",
-        "4:1",
-        "-copyts",
-        "-avoid_negative_ts",
-        "disabled",
-    ]
+    return begin
 
 
 @pytest.fixture(scope="module")
@@ -144,28 +92,20 @@ def coverless(clips: ClipShelf, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.mark.parametrize("chain", [{"filters": "hflip"}, {"post_filters": "hflip"}], ids=["before", "behind"])
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("options", "words"),
     [
-        (without_sound, "streams: "),
-        (late, "time stamps"),
-        (short, "frames"),
-        (without_chapters, "chapters: "),
-        (wider, "shape: "),
+        (WITHOUT_SOUND, "streams: "),
+        (LATE, "time stamps"),
+        (SHORT, "frames"),
+        (WITHOUT_CHAPTERS, "chapters: "),
+        (WIDER, "shape: "),
     ],
 )
 def test_each_loss_of_a_filtered_job_is_found(
-    coverless: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch,
-    chain: dict[str, object], spoil: Callable[[Path, Path], list[str | Path]], words: str,
+    coverless: Path, tmp_path: Path, repeat_2x: Path, spoil_outputs: Callable[[Sequence[str]], None],
+    chain: dict[str, object], options: Sequence[str], words: str,
 ) -> None:  # fmt: skip
-    whole = Writer.complete
-
-    def complete(writer: Writer) -> None:
-        whole(writer)
-        spoilt = tmp_path / "spoilt.mkv"
-        ffmpeg("-v", "error", *spoil(writer.temporary, spoilt), spoilt)
-        spoilt.replace(writer.temporary)
-
-    monkeypatch.setattr(Writer, "complete", complete)
+    spoil_outputs(options)
     with pytest.raises(OutputError, match=f"is not whole: {words}"):
         run(coverless, tmp_path / "out.mkv", repeat_2x, **chain)
     assert [path.name for path in tmp_path.iterdir()] == ["out.unverified.mkv"]
@@ -240,7 +180,7 @@ def test_damage_explains_what_it_touches(check: str, stream: int, kind: Kind, ex
 
 
 def test_a_loss_that_the_damage_does_not_explain_is_an_error(
-    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, spoil_outputs: Callable[[Sequence[str]], None]
 ) -> None:
     """A source that breaks off, and a writer that loses a sound track besides."""
     source = tmp_path / "cut.mkv"
@@ -249,15 +189,7 @@ def test_a_loss_that_the_damage_does_not_explain_is_an_error(
     receipt, verified = run(source, tmp_path / "good.mkv", repeat_2x)
     assert receipt.damage
     assert verified is not None
-    whole = Writer.complete
-
-    def complete(writer: Writer) -> None:
-        whole(writer)
-        spoilt = tmp_path / "spoilt.mkv"
-        ffmpeg("-v", "error", *without_sound(writer.temporary, spoilt), spoilt)
-        spoilt.replace(writer.temporary)
-
-    monkeypatch.setattr(Writer, "complete", complete)
+    spoil_outputs(WITHOUT_SOUND)
     with pytest.raises(OutputError, match="is not whole: streams"):
         run(source, tmp_path / "out.mkv", repeat_2x)
     assert not (tmp_path / "out.mkv").exists()

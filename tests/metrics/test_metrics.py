@@ -249,7 +249,7 @@ def test_the_command_writes_json_and_a_plot(tmp_path: Path, capsys: pytest.Captu
     assert drawn.shape[1] == 1200
     assert (drawn == (0x1F, 0x6F, 0xB4)).all(-1).sum() > 300  # the curve
     assert run(arguments) == 1
-    assert "exists" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
 
 
 def test_a_plot_without_matplotlib_says_what_to_install_before_any_work(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from vidsr.cli.interrupts import interruptible
-from vidsr.errors import OutputError, OutputExistsError, ToolMissingError, UsageError
+from vidsr.durable import write_whole
+from vidsr.errors import ToolMissingError, UsageError
+from vidsr.media.standard_streams import STANDARD
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from vidsr.metrics.compare import Comparison
     from vidsr.metrics.meeting import Meeting
-
-STANDARD = Path("-")
 
 
 @click.command(short_help="Measure how alike two videos are: PSNR, SSIM, VMAF.")
@@ -65,7 +63,7 @@ def metrics(
     PSNR and SSIM are those of FFmpeg's filters, in Y'CbCr plane by plane; VMAF needs an ffmpeg with libvmaf,
     on PATH or named by --ffmpeg. B is brought into A's layout, colours and, with --scale, size.
     """
-    _check_files(json_file, plot, overwrite=overwrite)
+    _check_files((a, b), json_file, plot, overwrite=overwrite)
 
     from rich.console import Console  # noqa: PLC0415 (nothing heavy loads at --help)
 
@@ -91,11 +89,16 @@ def metrics(
     _write_files(found, json_file, plot)
 
 
-def _check_files(json_file: Path | None, plot: Path | None, *, overwrite: bool) -> None:
+def _check_files(
+    compared: tuple[Path, Path], json_file: Path | None, plot: Path | None, *, overwrite: bool
+) -> None:
     """Refuse now what would be refused at the end."""
+    from vidsr.media.target import check_target  # noqa: PLC0415 (FFmpeg loads here, not at --help)
+
     for file in (json_file, plot):
         if file is not None and file != STANDARD:
-            _check_target(file, overwrite=overwrite)
+            for source in compared:
+                check_target(file, source, overwrite=overwrite)
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"--plot {plot}: a plot is a PNG file", f"name it {plot.stem or 'plot'}.png")
@@ -122,7 +125,7 @@ def _write_files(found: Comparison, json_file: Path | None, plot: Path | None) -
     if plot is not None:
         from vidsr.metrics.plot import draw  # noqa: PLC0415
 
-        _write(plot, draw(found))
+        write_whole(plot, draw(found), "write the plot")
     if json_file is not None:
         from vidsr.metrics.summary import to_json  # noqa: PLC0415
 
@@ -130,7 +133,7 @@ def _write_files(found: Comparison, json_file: Path | None, plot: Path | None) -
         if json_file == STANDARD:
             sys.stdout.write(text)
         else:
-            _write(json_file, text.encode())
+            write_whole(json_file, text.encode(), "write the report")
 
 
 def _vmaf_program(named: Path | None) -> tuple[Path | None, str | None]:
@@ -153,21 +156,3 @@ def _with_vmaf(found: Comparison, meeting: Meeting, program: Path) -> Comparison
         return replace(found, notes=(*found.notes, f"VMAF is left out: {words}"))
     frames = tuple(replace(frame, vmaf=score) for frame, score in zip(found.frames, scores, strict=False))
     return replace(found, frames=frames, vmaf_model=MODEL)
-
-
-def _check_target(file: Path, *, overwrite: bool) -> None:
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        raise OutputError(f"{file} cannot be written: {'a folder' if file.is_dir() else 'no such folder'}")
-    if file.exists() and not overwrite:
-        raise OutputExistsError(f"{file} exists", "pass --overwrite to replace it")
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, file)  # noqa: PTH105 (says what is meant)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{file} cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Finished frames into a file: encoder, muxer, time stamps, tags, and a name that appears only at the end.
+"""Finished frames into a container: encoder, muxer, time stamps, tags, the other streams.
 
 One thread uses a Writer. Everything that can be refused is refused when it is made, before a frame is
 computed. It never scales or converts a picture: a frame of another size or layout is an error.
@@ -7,11 +7,8 @@ computed. It never scales or converts a picture: a frame of another size or layo
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,21 +21,17 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidsr.durable import rename_without_replacing, sync, sync_folder, temporary_name
 from vidsr.errors import (
     DamagedSourceError,
     EncoderError,
-    NoSpaceError,
     OutputError,
-    OutputExistsError,
     StreamRefusedError,
-    UsageError,
 )
 from vidsr.frames import Color, Frame
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
-from vidsr.media.demux import is_address, reason
+from vidsr.media.demux import reason
 from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
@@ -48,6 +41,7 @@ from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
 from vidsr.media.tags import global_tags, lost_stream_tags, lost_tags, renamed_tags, stream_tags
+from vidsr.media.target import Target
 from vidsr.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -72,8 +66,8 @@ class Written:
 class Writer:
     """An output file in the making: `write` frames, `complete`, then `publish`; leaving earlier removes it.
 
-    notes: one line for people about each thing of the source that is not kept as it is. temporary: the file
-    until it has its name. container: its format. written: what came out, once it has its name.
+    notes: one line for people about each thing of the source that is not kept as it is. container: the
+    format. written: what came out, once it has its name.
     """
 
     def __init__(
@@ -104,55 +98,57 @@ class Writer:
         Raises UsageError (unknown suffix), OutputExistsError, OutputError (folder, permission, same file),
         EncoderError, StreamRefusedError.
         """
-        self._output, self._source, self._settings = output, source, settings
+        self._source, self._settings = source, settings
         self._width, self._height = width, height
-        self.container = self._format = container or OutputFormat.of_path(output)
-        self._overwrite, self._pipe = overwrite, pipe
-        if pipe is None:
-            check_target(output, source.path, overwrite=overwrite)
+        self.container = container or OutputFormat.of_path(output)
+        self._target = Target(output, source.path, overwrite=overwrite, pipe=pipe)
         check_size(settings, *encoded_size(settings, source, width, height, color))
         self._encoder: FrameEncoder | None = None
-        self._timeline = Timeline.of(source, segment, holds_negative=self._format.holds_negative)
+        self._timeline = Timeline.of(source, segment, holds_negative=self.container.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(
-            source, self._format, self._timeline, audio=audio, subtitles=subtitles, strict=strict
+            source, self.container, self._timeline, audio=audio, subtitles=subtitles, strict=strict
         )
-        self._notes = _losses(source, self._format)
+        self._notes = _losses(source, self.container)
         self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self.written: Written | None = None
-        self.temporary = temporary_name(output)
-        self._container: OutputContainer | None = None
+        self._muxer: OutputContainer | None = None
         try:
-            with self._muxing("start the output"):
-                options = dict(self._format.options)
+            with self._target.muxing("start the output"):
+                options = dict(self.container.options)
                 if pipe is not None:
                     options["flush_packets"] = "1"  # whoever watches need not wait for a full buffer
-                self._container = av.open(
-                    f"file:{self.temporary}" if pipe is None else f"pipe:{pipe}",
+                self._muxer = av.open(
+                    self._target.address,
                     mode="w",
-                    format=self._format.muxer,
+                    format=self.container.muxer,
                     container_options=options,
                 )
-                self._passthrough.add_streams(self._container, before_video=True)
-                self._stream = self._add_video(self._container, color)
+                self._passthrough.add_streams(self._muxer, before_video=True)
+                self._stream = self._add_video(self._muxer, color)
                 if strict:
                     self._refuse_losses()
-                self._passthrough.add_streams(self._container, before_video=False)
-                self._container.metadata.update(global_tags(source, self._format))
-                self._container.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
-                self._container.start_encoding()
+                self._passthrough.add_streams(self._muxer, before_video=False)
+                self._muxer.metadata.update(global_tags(source, self.container))
+                self._muxer.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
+                self._muxer.start_encoding()
             self._mux(self._passthrough.start())
         except BaseException:
             self.abort()
             raise
 
     @property
+    def temporary(self) -> Path:
+        """The file until it has its name."""
+        return self._target.temporary
+
+    @property
     def notes(self) -> list[str]:
-        renamed = renamed_tags(self._source, self._format)
+        renamed = renamed_tags(self._source, self.container)
         changes = [f"tag {old} is written as {new}" for old, new in renamed.items()]
         return self._passthrough.notes + changes + self._notes
 
@@ -191,8 +187,8 @@ class Writer:
         if note:
             self._notes.append(note)
         context = stream.codec_context
-        stream.time_base = source.time_base if self._format.has_times else 1 / rate
-        if context.codec.canonical_name == "hevc" and self._format.muxer in ("mp4", "mov"):
+        stream.time_base = source.time_base if self.container.has_times else 1 / rate
+        if context.codec.canonical_name == "hevc" and self.container.muxer in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # FFmpeg's own choice, hev1, does not play on Apple's devices
         if source.display_matrix is not None:
             stream.set_display_matrix(
@@ -200,7 +196,7 @@ class Writer:
             )
         self._shape = context.width, context.height, context.sample_aspect_ratio
         info = source.streams[source.video_index]
-        stream.metadata.update(stream_tags(info, self._format, copied=False))
+        stream.metadata.update(stream_tags(info, self.container, copied=False))
         stream.disposition = container_disposition(info.dispositions)
         return stream
 
@@ -277,7 +273,7 @@ class Writer:
     def _mux_video(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             packet.stream = self._stream
-            if not self._format.has_times:
+            if not self.container.has_times:
                 assert self._stream.time_base is not None
                 packet.time_base = self._stream.time_base
                 packet.pts = packet.dts = self._muxed_frames
@@ -297,11 +293,11 @@ class Writer:
                 self._passthrough.note_unmuxed(packet, reason(cause))
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
-        assert self._container is not None
+        assert self._muxer is not None
         for packet in packets:
-            with self._muxing("write"):
+            with self._target.muxing("write"):
                 self._muxed_bytes += packet.size
-                self._container.mux_one(packet)
+                self._muxer.mux_one(packet)
 
     def finish(self) -> None:
         """`complete` and `publish`, for whoever has nothing to check in between."""
@@ -314,7 +310,7 @@ class Writer:
         Raises NoSpaceError, OutputError, or DamagedSourceError if there was no frame to write; the
         unfinished file is gone then.
         """
-        assert self._container is not None
+        assert self._muxer is not None
         if not self._count:
             self.abort()
             raise DamagedSourceError(f"{self._source.path.name}: not one frame of it could be decoded")
@@ -323,13 +319,12 @@ class Writer:
                 self._mux_video(self._encoder.flush())
             self._check_count()
             self._mux_beside(None)
-            with self._muxing("finish the output"):
-                self._container.close()
+            with self._target.muxing("finish the output"):
+                self._muxer.close()
             self._passthrough.close()
-            if self._pipe is None:
+            if self._target.pipe is None:
                 self._write_shape()
-                with self._naming(), self.temporary.open("rb+") as file:
-                    sync(file)
+                self._target.sync()
         except BaseException:
             self.abort()
             raise
@@ -337,7 +332,7 @@ class Writer:
 
     def _check_count(self) -> None:
         """What goes into a pipe cannot be read again, but counted."""
-        if self._pipe is not None and self._muxed_frames != self._count:
+        if self._target.pipe is not None and self._muxed_frames != self._count:
             raise EncoderError(
                 f"{self._settings.name} gave {self._muxed_frames} packets for {self._count} frames"
             )
@@ -345,14 +340,14 @@ class Writer:
     def _write_shape(self) -> None:
         """Say in Matroska's header how the pictures are shown; the other muxers know from the encoder."""
         width, height, aspect = self._shape
-        if self._format.muxer not in ("matroska", "webm") or not aspect or aspect == 1:
+        if self.container.muxer not in ("matroska", "webm") or not aspect or aspect == 1:
             return
         try:
-            with self._naming():
+            with self._target.naming():
                 set_display_size(self.temporary, self._track, round(width * aspect), height)
         except UnknownLayoutError as error:
             raise OutputError(
-                f"{self._output.name}: its header has no place for its shape: {error}"
+                f"{self._target.output.name}: its header has no place for its shape: {error}"
             ) from error
 
     def publish(self) -> None:
@@ -361,34 +356,15 @@ class Writer:
         Raises OutputExistsError (somebody else made the file meanwhile), NoSpaceError, OutputError.
         """
         assert self._is_complete
-        if self._pipe is not None:
-            self._set_written(self._output, self._muxed_bytes)
+        if self._target.pipe is not None:
+            self._set_written(self._target.output, self._muxed_bytes)
             return
-        with self._naming():
-            size = self.temporary.stat().st_size
-            if self._overwrite:
-                self.temporary.replace(self._output)
-            else:
-                rename_without_replacing(self.temporary, self._output)
-            sync_folder(self._output.parent)
-        self._set_written(self._output, size)
+        self._set_written(self._target.output, self._target.publish())
 
     def set_aside(self, name: Path) -> None:
         """Give the complete file another name, and never its own; replaces what is there."""
         assert self._is_complete
-        with self._naming():
-            size = self.temporary.stat().st_size
-            self.temporary.replace(name)
-        self._set_written(name, size)
-
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        try:
-            yield
-        except FileExistsError as error:
-            raise _exists(self._output) from error
-        except OSError as error:
-            raise _output_error(error, self._output, "finish the output") from error
+        self._set_written(name, self._target.set_aside(name))
 
     def _set_written(self, path: Path, size: int) -> None:
         self.written = Written(
@@ -400,19 +376,10 @@ class Writer:
         if self.written is not None:
             return
         self._passthrough.close()
-        if self._container is not None:
+        if self._muxer is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError):
-                self._container.close()
-        self.temporary.unlink(missing_ok=True)
-
-    @contextmanager
-    def _muxing(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except av.error.FFmpegError as error:
-            raise _output_error(error, self._output, doing) from error
-        except ValueError as error:
-            raise OutputError(f"{self._output.name}: cannot {doing}: {error}") from error
+                self._muxer.close()
+        self._target.remove()
 
 
 def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
@@ -459,42 +426,3 @@ def container_disposition(names: tuple[str, ...]) -> av.stream.Disposition:
     for name in names:
         disposition |= av.stream.Disposition[name]
     return disposition
-
-
-def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
-    """Refuse an output that must not or cannot be written.
-
-    Raises UsageError (the output is the input, or a folder), OutputExistsError, OutputError.
-    """
-    folder = output.parent
-    if output.is_dir():
-        raise UsageError(f"{output} is a folder", "name a file in it")
-    if not folder.is_dir():
-        raise OutputError(f"there is no folder {folder}", "make it first")
-    if output.exists():
-        if not is_address(source) and output.samefile(source):
-            raise UsageError(f"output and input are the same file: {output}", "give the output another name")
-        if not overwrite:
-            raise _exists(output)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"no permission to write in {folder}", "choose another folder")
-
-
-def _exists(output: Path) -> OutputExistsError:
-    return OutputExistsError(f"{output} is there already", "pass --overwrite to replace it")
-
-
-def _output_error(error: OSError | av.error.FFmpegError, output: Path, doing: str) -> OutputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(
-            f"no space left on the disk of {output}", "free some space or choose another disk"
-        )
-    if error.errno == errno.EPIPE:
-        return OutputError("the program that read the output has ended", "look at what it says")
-    if error.errno == errno.EFBIG:
-        return OutputError(f"{output.name}: the disk cannot hold a file of this size", "FAT32 ends at 4 GiB")
-    words = error.strerror or type(error).__name__
-    hint = None
-    if isinstance(error, av.error.InvalidDataError):
-        hint = "a damaged stream of the source may be the cause: try --audio none, or an output named .mkv"
-    return OutputError(f"{output.name}: cannot {doing}: {words}", hint)

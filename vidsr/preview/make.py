@@ -16,7 +16,7 @@ from vidsr.execute.prepare import Prepared, Show, prepare
 from vidsr.job import Job, SizeRequest
 from vidsr.media.hdr import HDR_TRANSFERS
 from vidsr.media.locate import locate_times
-from vidsr.media.writer import check_target
+from vidsr.media.target import check_target
 from vidsr.presets import find_preset
 from vidsr.preview import moments
 from vidsr.preview.album import Album

@@ -21,26 +21,19 @@ from vidsr.progress.events import (
     Verifying,
     Working,
 )
-from vidsr.progress.speed import Speedometer, seconds_left
+from vidsr.progress.lines import LineRenderer
+from vidsr.progress.speed import seconds_left
 from vidsr.progress.words import _realtime
 
 JSON_SECONDS = 0.5
 
 
-class JsonRenderer:
+class JsonRenderer(LineRenderer):
     """One JSON object a line; "event" names its kind."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._started: Started | None = None
-        self._speed = Speedometer()
+        super().__init__(stream)
         self._last_line_at = 0.0
-
-    def __enter__(self) -> JsonRenderer:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stream.flush()
 
     def show(self, event: Event) -> None:
         match event:
@@ -51,7 +44,7 @@ class JsonRenderer:
             case NextInQueue():
                 self._write("next", _fields(event))
             case Started():
-                self._started, self._speed = event, Speedometer()
+                self._begin(event)
                 self._write("started", _fields(event))
             case Note():
                 self._write("note", {"text": event.text})
@@ -85,8 +78,7 @@ class JsonRenderer:
                 self._write("finished", _fields(event) | {"reused": reused_fields(event.reused)})
 
     def _write(self, kind: str, fields: dict[str, Any]) -> None:
-        self._stream.write(json.dumps({"event": kind} | fields, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        self._print(json.dumps({"event": kind} | fields, ensure_ascii=False))
 
 
 def reused_fields(reused: Reused | None) -> dict[str, float | int] | None:

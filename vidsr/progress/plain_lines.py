@@ -19,7 +19,7 @@ from vidsr.progress.events import (
     Verifying,
     Working,
 )
-from vidsr.progress.speed import Speedometer
+from vidsr.progress.lines import LineRenderer
 from vidsr.progress.words import (
     closing_lines,
     made_words,
@@ -36,21 +36,13 @@ PLAIN_SECONDS = 5.0
 """Seconds between plain lines: often enough to see life in a log, rare enough to keep it short."""
 
 
-class PlainRenderer:
+class PlainRenderer(LineRenderer):
     """A line now and then, for logs and pipes."""
 
     def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._queue: NextInQueue | None = None
-        self._started: Started | None = None
-        self._speed = Speedometer()
         self._last_line_at = {"frames": time.monotonic()}
-
-    def __enter__(self) -> PlainRenderer:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stream.flush()
 
     def show(self, event: Event) -> None:
         match event:
@@ -62,7 +54,7 @@ class PlainRenderer:
                 self._queue = event
                 self._print(queue_words(event))
             case Started():
-                self._started, self._speed = event, Speedometer()
+                self._begin(event)
                 self._print(*opening_lines(event))
             case Note():
                 self._print(f"Note: {event.text}")
@@ -96,7 +88,3 @@ class PlainRenderer:
         if due:
             self._last_line_at[what] = now
         return due
-
-    def _print(self, *lines: str) -> None:
-        self._stream.write("".join(f"{line}\n" for line in lines))
-        self._stream.flush()
