@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 LOOK_UP_MILLISECONDS = 50
 """How often a running computation asks whether it is still wanted."""
-SHAPES_KEPT = 20
-"""Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows.
-With 4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept 16 times. A window's
-takes 5 to 30 MB."""
+SHAPES_KEPT = 36
+"""Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows,
+one by one and in pairs. With 4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept
+16 times. A window's takes 5 to 30 MB."""
 STREAMS = 2
 """Two pictures at a time, each on half of the cores: half as many barriers between layers at which one core
 waits for another, which the encoder has just taken."""
@@ -115,8 +116,9 @@ class OpenVinoBackend:
         """The pictures of a batch, as many at a time as there are streams."""
         count, channels, height, width = pixels.shape
         shape = (count, channels, height * self.scale, width * self.scale)
-        if self._larger.shape != shape:
-            self._larger = torch.empty(shape)
+        if self._larger.numel() < math.prod(shape):  # fresh memory for each call would cost page faults
+            self._larger = torch.empty(math.prod(shape))
+        larger = self._larger[: math.prod(shape)].view(shape)
         requests = self._requests_for((self.streams, channels, height, width), self.streams)
         with self._abandoning(requests):
             for number in range(count + self.streams):
@@ -125,9 +127,9 @@ class OpenVinoBackend:
                     self._wait(request)
                 if number < count:
                     request.set_input_tensor(self._as_openvino(pixels[number : number + 1]))
-                    request.set_output_tensor(self._as_openvino(self._larger[number : number + 1]))
+                    request.set_output_tensor(self._as_openvino(larger[number : number + 1]))
                     request.start_async()
-        return self._larger
+        return larger
 
     def _wait(self, request: openvino.InferRequest) -> None:
         while not request.wait_for(LOOK_UP_MILLISECONDS):

@@ -129,10 +129,8 @@ class Renderer:
         for number, window in enumerate(windows):
             by_shape.setdefault(window.shape, []).append(number)
         for (height, width), numbers in by_shape.items():
-            if self.backend.device.type == "cpu":  # the cores are busy with one
-                yield from ([number] for number in numbers)
-                continue
-            most = max(self._most_pixels // (height * width), 1)
+            is_cpu = self.backend.device.type == "cpu"  # whose cores so many windows keep busy
+            most = self.backend.streams if is_cpu else max(self._most_pixels // (height * width), 1)
             begun = 0
             while begun < len(numbers):
                 # a power of two: few different batches for backends that prepare each shape
