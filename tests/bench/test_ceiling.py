@@ -29,6 +29,20 @@ def test_the_product_is_counted_as_torch_counts_it(monkeypatch: pytest.MonkeyPat
     assert matrix_flops_rate(CPU, "bf16", seconds=0, side=48) == counts[0] > 0
 
 
+def test_bytes_are_multiplied_as_bytes_and_added_up_in_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    products: list[list[object]] = []
+
+    def half_a_second(call: Callable[[], object], *_: object, **__: object) -> float:
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
+            call()
+        products.extend(event.input_shapes for event in seen.events() or () if event.name == "aten::_int_mm")
+        return 0.5
+
+    monkeypatch.setattr(ceiling, "seconds_a_call", half_a_second)
+    assert matrix_flops_rate(CPU, "int8", seconds=0, side=48) == 4 * 48**3
+    assert products == [[[48, 48], [48, 48]]]
+
+
 def test_every_byte_of_a_copy_is_counted_as_read_and_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[list[int]] = []
 

@@ -108,6 +108,16 @@ def test_a_way_that_fails_is_reported_and_the_others_go_on(scripted: type[Script
     assert report.results[0].speed.rounds == 3
 
 
+def test_int8_is_measured_of_models_that_have_it(scripted: type[ScriptedWorker]) -> None:
+    int8 = Way("cpu", "openvino", "int8")
+    report = run_bench([DEFAULT_MODEL, "RealESRGAN_x4plus"], [ONE, int8], EFFORT, lambda _: None)
+    assert [(result.model, result.way) for result in report.results] == [
+        (DEFAULT_MODEL, ONE),
+        (DEFAULT_MODEL, int8),
+        ("RealESRGAN_x4plus", ONE),
+    ]
+
+
 def test_no_round_is_begun_when_enough_time_is_spent(scripted: type[ScriptedWorker]) -> None:
     hasty = Effort("hasty", 50, -1.0, 1.0, 0, 0, 0, 2)
     report = run_bench([DEFAULT_MODEL], [ONE], hasty, lambda _: None)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from vidsr.backends.openvino import openvino_is_installed
 from vidsr.bench import candidates, measure
 from vidsr.bench.candidates import Way, ways_here
 from vidsr.bench.measure import Effort
@@ -73,6 +74,13 @@ def test_a_machine_without_a_gpu_is_measured_on_its_cpu() -> None:
     assert {way.device for way in ways} == {"cpu"}
     assert Way("cpu", "torch", "fp32") in ways
     assert not any(way.precision == "fp16" for way in ways)  # slower than fp32 there
+
+
+@pytest.mark.skipif(not openvino_is_installed(), reason="the extra [openvino] is not installed")
+@pytest.mark.parametrize("has_vnni", [True, False])
+def test_int8_is_measured_where_the_machine_has_it(has_vnni: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "cpu_multiplies_int8", lambda: has_vnni)
+    assert (Way("cpu", "openvino", "int8") in ways_here("cpu")) == has_vnni
 
 
 def test_nothing_is_downloaded_to_be_measured(

@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
-from vidsr.backends.choose import choose_device, cpu_multiplies_bf16
+from vidsr.backends.choose import choose_device, cpu_multiplies_bf16, cpu_multiplies_int8
 from vidsr.backends.openvino import openvino_is_installed
 
 Backend = Literal["torch", "openvino"]
-Format = Literal["fp32", "bf16", "fp16"]
+Format = Literal["fp32", "bf16", "fp16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Way:
 def ways_here(device_wish: str = "all") -> list[Way]:
     """Every way worth measuring, those that a run would choose by itself first.
 
-    device_wish: "all" (the CPU, and one GPU if there is any) or a device by name.
+    device_wish: "all" (the CPU, and one GPU if there is any) or a device by name. int8 is among them where
+    the machine has it, whether or not a model does.
 
     Raises UsageError or DeviceError for a device that does not exist.
     """
@@ -47,7 +48,10 @@ def _ways(device: torch.device) -> list[Way]:
         case "cpu":
             formats: tuple[Format, ...] = ("bf16", "fp32") if cpu_multiplies_bf16() else ("fp32",)
             backends: tuple[Backend, ...] = ("openvino", "torch") if openvino_is_installed() else ("torch",)
-            return [Way(name, backend, precision) for backend in backends for precision in formats]
+            ways = [Way(name, backend, precision) for backend in backends for precision in formats]
+            if "openvino" in backends and cpu_multiplies_int8():
+                ways.append(Way(name, "openvino", "int8"))
+            return ways
         case "cuda":
             return [Way(name, "torch", precision) for precision in ("fp16", "bf16", "fp32")]
         case _:

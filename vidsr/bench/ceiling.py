@@ -40,17 +40,28 @@ def measure_ceiling(device: torch.device, precision: str, *, seconds: float) -> 
 def matrix_flops_rate(
     device: torch.device, precision: str, *, seconds: float, side: int | None = None
 ) -> float:
-    """FLOPs a second of torch.mm on square matrices in this number format."""
+    """FLOPs a second of torch's product of square matrices in this number format.
+
+    int8: products of bytes, added up in 32 bits; FLOPs in name only.
+    """
     side = side or MATRIX_SIDE.get(device.type, 2048)
     if device.type == "cuda":
         # Convolutions in fp32 run in TF32 by torch's default, products do not; the ceiling of the
         # one must be measured the way the other runs.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    one, other = (torch.randn(side, side, device=device).to(DTYPES[precision]) for _ in range(2))
-    product = torch.empty_like(one)
+    if precision == "int8":
+        shape = (side, side)
+        few, others = (torch.randint(-128, 128, shape, dtype=torch.int8, device=device) for _ in range(2))
 
-    def multiply() -> None:
-        torch.mm(one, other, out=product)
+        def multiply() -> None:
+            torch._int_mm(few, others)
+
+    else:
+        one, other = (torch.randn(side, side, device=device).to(DTYPES[precision]) for _ in range(2))
+        product = torch.empty_like(one)
+
+        def multiply() -> None:
+            torch.mm(one, other, out=product)
 
     return 2 * side**3 / seconds_a_call(multiply, device, seconds=seconds)
 

@@ -26,6 +26,7 @@ from vidsr.bench.workload import Memory, PipelineSpeed
 from vidsr.errors import VidsrError
 from vidsr.models.architecture import Architecture
 from vidsr.presets import find_preset
+from vidsr.weights.int8 import loss_of
 
 PICTURES = ((640, 480), (480, 360), (320, 240), (240, 180), (160, 120), (96, 72))
 """(width, height), the first that is quick enough is measured on; cost a pixel hardly depends on the size
@@ -126,7 +127,7 @@ class Report:
 
 
 def run_bench(models: Sequence[str], ways: Sequence[Way], effort: Effort, step: Step) -> Report:
-    """Measure every model in every way.
+    """Measure every model in every way that it has: int8 is only of those with constants for it.
 
     A way that fails is in the report with its error. Raises UnknownNameError for an unknown model,
     VidsrError where not even the ceilings can be measured.
@@ -155,7 +156,7 @@ def run_bench(models: Sequence[str], ways: Sequence[Way], effort: Effort, step: 
                 if not clip.exists():
                     step(f"a clip of {width}x{height}")
                     write_clip(clip, width=width, height=height, frames=effort.clip_frames)
-                here = [way for way in ways if way.device == device]
+                here = [way for way in ways if way.device == device and _has(model, way)]
                 results += _measure_ways(
                     model, work, here, clip, (width, height), effort, step, measure_ceilings
                 )
@@ -261,6 +262,10 @@ def _speed(samples: Sequence[_Sample], picture: tuple[int, int], batch: int) -> 
         bottleneck=statistics.mode(sample.to_file.bottleneck for sample in samples),
         memory=samples[-1].memory,  # a peak never falls
     )
+
+
+def _has(model: str, way: Way) -> bool:
+    return way.precision != "int8" or loss_of(model) is not None
 
 
 def _work(model: str) -> Work:

@@ -30,6 +30,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset
+from vidsr.weights.int8 import find_constants
 from vidsr.weights.store import load_network
 
 QUEUE_FRAMES = 8
@@ -83,8 +84,13 @@ class Workload:
         """Load and warm up: graphs are compiled, caches filled. Raises VidsrError where that cannot be."""
         self._preset = find_preset(model)
         self._device = choose_device(way.device)
+        loaded = load_network(self._preset)
         self.backend = open_backend(
-            load_network(self._preset).network, self._device, name=way.backend, precision=way.precision
+            loaded.network,
+            self._device,
+            name=way.backend,
+            precision=way.precision,
+            constants=find_constants(loaded.digest) if way.precision == "int8" else None,
         )
         self._info = probe(clip)
         layout = planar_equivalent(self._info.pixel_format)
