@@ -166,8 +166,13 @@ def _tried(job: Job) -> Prediction:
     engine = open_engine(prepared, prepared.devices[0], stop)
     assert prepared.filtering is not None
     log: SourceLog = scan(prepared.filtering.source, prepared.filtering.segment)
-    sample = take_sample(prepared, engine, log, seconds=0, opening_seconds=0, stop=stop)
+    announced: list[tuple[int, float]] = []
+    sample = take_sample(
+        prepared, engine, log, seconds=0, opening_seconds=0, stop=stop,
+        announce=lambda frames, seconds: announced.append((frames, seconds)),
+    )  # fmt: skip
     assert not sample.plan.is_whole
+    assert [frames for frames, _ in announced] == [sample.plan.frames]  # more than the 0 s asked for
     return predict(
         sample, frames=prepared.frames_expected or 0, frames_are_exact=False,
         bytes_beside=log.bytes_beside(()), shares_cores=True, cores=2,
@@ -240,6 +245,7 @@ def test_an_interrupt_during_the_small_video_is_one(
         (["--within", "3"], "not a length of time"),
         (["--models", "realesr-animevideo3"], "did you mean realesr-animevideov3"),
         (["--encoder-presets", "fastest"], "unknown preset"),
+        (["-m", "realesr-animevideov3,realesr-animevideo3"], "unknown model 'realesr-animevideo3'"),
         (["--models", "a", "-m", "b"], "cannot be combined"),
         (["--models", "realesr-animevideov3", "--weights", "x.pth"], "cannot be combined"),
     ],

@@ -86,6 +86,8 @@ def estimate(
     """
     if finish_by is not None and within is not None:
         raise UsageError("--finish-by cannot be combined with --within", "give one of them")
+    if not models and "," in (words["model"] or ""):  # as `vidsr preview` takes them
+        models, words["model"] = _NamesType().convert(words["model"], None, context), None
     if models and words["model"] is not None:
         raise UsageError("--model cannot be combined with --models", "name all of them in --models")
     if encoder_presets and words["encoder_preset"] is not None:

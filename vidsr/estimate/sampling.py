@@ -7,7 +7,7 @@ job is `predict`'s business.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vidsr.channel import StopSignal
@@ -30,6 +30,8 @@ FILTERED_LEAST = 12
 """Frames of a stretch at least where filters lie before the network: they look at several at a time."""
 CHUNKS = 6
 """Where everything is tried in one stretch, so many parts of it show how much the speed varies."""
+MUCH_LONGER = 1.5
+"""Than asked for: worth a word, as a large network on a CPU may take many minutes for the fewest frames."""
 
 SMALL_SHARE = 0.5
 """How long the small video may take, as a share of the time for the large one."""
@@ -80,8 +82,12 @@ def take_sample(
     seconds: float,
     opening_seconds: float,
     stop: StopSignal,
+    announce: Callable[[int, float], None],
 ) -> Sample:
     """Try a job for about so many seconds.
+
+    announce: called with (frames, seconds) before what takes much longer than asked for, since less would say
+    too little.
 
     Raises DamagedSourceError if there is no frame to try, and whatever a run of the job would raise.
     """
@@ -93,6 +99,8 @@ def take_sample(
         lead = max(lead, FILTERED_LEAST // 3)
     pace = _warm_up(prepared, engine, log, stop)
     plan = plan_stretches(total, round(seconds / pace), lead=lead)
+    if plan.frames * pace > MUCH_LONGER * seconds:
+        announce(plan.frames, plan.frames * pace)
     small = None
     if not plan.is_whole:
         small = encode_small(prepared, log.stamps, plan, seconds=seconds * SMALL_SHARE, stop=stop)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from vidsr.bench.machine import usable_cores
 from vidsr.channel import StopSignal
@@ -21,6 +22,7 @@ from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, plan_streams
 from vidsr.media.timeline import Timeline
+from vidsr.progress.words import duration_words
 
 Step = Callable[[str], None]
 """Called with a few words before each thing that takes long."""
@@ -58,7 +60,15 @@ def survey(
                 opening = time.perf_counter() - begun
             name = f"{prepared.model}, {prepared.settings.name} {prepared.settings.preset or ''}".rstrip()
             step(f"{name}: trying")
-            sample = take_sample(prepared, engine, log, seconds=seconds, opening_seconds=opening, stop=stop)
+            sample = take_sample(
+                prepared,
+                engine,
+                log,
+                seconds=seconds,
+                opening_seconds=opening,
+                stop=stop,
+                announce=partial(_announce, step, name),
+            )
             yield Candidate(
                 tried,
                 prepared.model,
@@ -67,6 +77,10 @@ def survey(
                 engine.words,
                 _prediction(prepared, engine, log, sample),
             )
+
+
+def _announce(step: Step, name: str, frames: int, seconds: float) -> None:
+    step(f"{name}: trying {frames} frames, the fewest that tell enough; about {duration_words(seconds)}")
 
 
 def _log(prepared: Prepared) -> SourceLog:
