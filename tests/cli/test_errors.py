@@ -57,6 +57,7 @@ CASES = [
     pytest.param("clip.mkv out.mkv --weights none.pth", 1, r".*none\.pth.*", id="missing weights"),
     pytest.param("clip.mkv out.mkv --weights notes.txt", 1, r".*notes\.txt.*", id="not weights"),
     pytest.param("clip.mkv out.mkv --fast", 2, r".*--fast.*", id="unknown option"),
+    pytest.param("--ffmpeg clip.mkv out.mkv", 2, r".*clip\.mkv is no program.*", id="no program"),
     pytest.param("clip.mkv", 2, r".*OUTPUT.*", id="one argument"),
     pytest.param("modles", 2, r".*OUTPUT.*", id="mistyped command"),
     pytest.param("info missing.mkv", 1, r"missing\.mkv.*", id="info of nothing"),

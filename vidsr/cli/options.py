@@ -6,8 +6,10 @@ Pure words: text in, plain values out. Each type's error names what was typed an
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -132,8 +134,20 @@ class ClusterType(click.ParamType[str]):
         return str(value)
 
 
+class ProgramType(click.ParamType[str]):
+    """A program by name or path. What is a file but no program is INPUT, taken for the option's value."""
+
+    name = "[PATH]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if Path(value).is_file() and shutil.which(value) is None:
+            self.fail(f"{value} is no program; write the option behind the files", param, ctx)
+        return str(value)
+
+
 TIME = TimeType()
 CLUSTER = ClusterType()
 FRAME_RANGE = FrameRangeType()
 SCALE = ScaleType()
+PROGRAM = ProgramType()
 KEY_VALUE = KeyValueType()

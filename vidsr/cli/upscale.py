@@ -13,7 +13,16 @@ import click
 
 from vidsr.api.options import make_job
 from vidsr.cli.interrupts import interruptible
-from vidsr.cli.options import CLUSTER, FRAME_RANGE, KEY_VALUE, SCALE, TIME, GroupedCommand, option_group
+from vidsr.cli.options import (
+    CLUSTER,
+    FRAME_RANGE,
+    KEY_VALUE,
+    PROGRAM,
+    SCALE,
+    TIME,
+    GroupedCommand,
+    option_group,
+)
 from vidsr.errors import UsageError
 from vidsr.job import (
     REUSE_TOLERANCE,
@@ -77,7 +86,7 @@ run_option = option_group("Running")
 @video_option("--encoder", metavar="NAME", help="Video encoder; default: the preset's (libx264).")
 @video_option(
     "--ffmpeg",
-    metavar="[PATH]",
+    type=PROGRAM,
     is_flag=False,
     flag_value="ffmpeg",
     help="Encode with your own ffmpeg; --encoder names any encoder it has.",

@@ -72,8 +72,8 @@ def opening_lines(event: Started) -> list[str]:
 def reused_words(reused: Reused, computed: int) -> str:
     """computed: frames of this run."""
     words = f"Reused: {reused.area_share:.0%} of the area, {reused.frames} of {computed} frames as a whole"
-    if reused.work_share < 1:
-        words += f"; {1 / (1 - reused.work_share):.3g}x less for the network to compute"
+    if reused.work_share < 1 and (times := 1 / (1 - reused.work_share)) >= 1.05:
+        words += f"; {times:.3g}x less for the network to compute"
     return words
 
 
