@@ -34,6 +34,19 @@ def test_a_loss_is_exit_code_1_and_a_crossed_line(tmp_path: Path, capsys: pytest
     assert run(["verify", str(SAMPLE), str(worse), "--subs", "none"]) == 0
 
 
+def test_a_part_compared_with_the_whole_is_told_how(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = tmp_path / "part.mkv"
+    ffmpeg("-v", "error", "-i", SAMPLE, "-map", "0", "-c", "copy", "-frames:v", "10", part)
+    assert run(["verify", str(SAMPLE), str(part)]) == 1
+    assert "give its --frames" in capsys.readouterr().err
+    assert (
+        run(["verify", str(SAMPLE), str(part), "--frames", "0:10", "--audio", "none", "--subs", "none"]) == 1
+    )
+    assert capsys.readouterr().err == ""
+
+
 def test_json_names_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify", str(SAMPLE), str(SAMPLE), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

@@ -55,13 +55,18 @@ def verify(
     if allow_network:
         demux.allow_network()
 
-    segment = _segment(source, RangeRequest(start, end, *(frames or (None, None))))
+    wish = RangeRequest(start, end, *(frames or (None, None)))
+    is_whole, segment = wish.is_whole, _segment(source, wish)
     report = compare(source, output, segment=segment, audio=audio, subtitles=subs, full=full)
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:
         for line in describe(report):
             click.echo(line)
+        if is_whole and any(check.name == "frames" for check in report.failures):
+            click.echo(
+                "Hint: if it was made of a part, give its --frames, --start or --end here too", err=True
+            )
     return 0 if report.ok else EXIT_LOST
 
 

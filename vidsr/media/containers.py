@@ -68,7 +68,8 @@ class OutputFormat:
     text_subtitles_as: what other text subtitles are converted to, None = they cannot be held.
     audio_as: the encoder for other sound. attachments: whether it holds files (fonts).
     holds_negative: whether sound may begin before 0. has_times: whether frames have time stamps; if not,
-        they follow each other at a fixed rate. options: of the muxer.
+        they follow each other at a fixed rate. says_appearance: whether it says what samples mean and in what
+        shape pictures are shown (see `unsaid`). options: of the muxer.
     """
 
     muxer: str
@@ -81,6 +82,7 @@ class OutputFormat:
     attachments: bool = False
     holds_negative: bool = True
     has_times: bool = True
+    says_appearance: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -178,6 +180,7 @@ _FORMATS = (
         text_subtitles_as=None,
         audio_as="flac",
         holds_negative=False,
+        says_appearance=False,
     ),
     OutputFormat(
         muxer="yuv4mpegpipe",
@@ -189,6 +192,7 @@ _FORMATS = (
         audio_as="",
         holds_negative=False,
         has_times=False,
+        says_appearance=False,
         options={"strict": "experimental"},  # for more than 8 bits a sample
     ),
 )

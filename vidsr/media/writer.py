@@ -43,6 +43,7 @@ from vidsr.media.probe import ChapterInfo, SourceInfo
 from vidsr.media.tags import global_tags, lost_stream_tags, lost_tags, renamed_tags, stream_tags
 from vidsr.media.target import Target
 from vidsr.media.timeline import Timeline
+from vidsr.media.unsaid import unsaid_words
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # exists in the stubs only
@@ -195,6 +196,9 @@ class Writer:
                 _scaled_matrix(source.display_matrix, Fraction(self._width, source.width))
             )
         self._shape = context.width, context.height, context.sample_aspect_ratio
+        self._notes += unsaid_words(
+            self.container, context.codec.canonical_name, self._coded_color, *self._shape
+        )
         info = source.streams[source.video_index]
         stream.metadata.update(stream_tags(info, self.container, copied=False))
         stream.disposition = container_disposition(info.dispositions)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from vidsr.errors import SourceError
@@ -18,8 +19,9 @@ from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.plan import Fate, plan_streams
-from vidsr.media.probe import probe
+from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.timeline import Timeline
+from vidsr.media.unsaid import filled
 from vidsr.media.verify.appearance import (
     check_color,
     check_hdr,
@@ -102,9 +104,10 @@ def verify(
         yield check_tags(info, made, container)
         yield from check_names(info, made, carried, container)
         wanted = color or (expected_color(info, made) if intent is None else intent.color)
-        yield check_color(info, made, wanted)
+        seen = filled(made, container, wanted, _aspect(info, made, intent))
+        yield check_color(info, seen, wanted)
         yield from check_hdr(info, made, wanted, notes)
-        yield check_shape(info, made) if intent is None else check_size(intent, made)
+        yield check_shape(info, seen) if intent is None else check_size(intent, seen)
         yield check_rotation(info, made)
         if intent is not None or match is None:
             assert intent is not None
@@ -116,6 +119,14 @@ def verify(
         yield from pictures.checks()
 
     return Report(source, output, tuple(compare()), full, time.perf_counter() - begun)
+
+
+def _aspect(source: SourceInfo, output: SourceInfo, intent: Intent | None) -> Fraction:
+    """The sample aspect ratio that the output should have."""
+    if intent is not None:
+        return intent.aspect or Fraction(1)
+    shown = Fraction(source.width, source.height) * (source.sample_aspect_ratio or 1)
+    return shown / Fraction(output.width, output.height)
 
 
 def _moved(timeline: Timeline, source: Contents, output: Contents, segment: Segment | None) -> Timeline:
