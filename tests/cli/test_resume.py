@@ -150,8 +150,8 @@ def test_killed_at_thirty_random_moments_it_is_still_completed(
         moments = [chance.uniform(-0.2, 1.0) * whole[1] for _ in range(3)]
         resumed += check_killed_at(moments, tmp_path / f"out{group}.mkv", weights, whole)
         (tmp_path / f"out{group}.mkv").unlink()
-    # Many runs had finished something when they were killed, and the next one went on from there: 18 on a
-    # machine that does nothing else, 8 beside other tests, where the moments come early.
+    # Some runs had finished something when they were killed, and the next one went on from there: 8 beside
+    # other tests, where all of the moments come early.
     assert len(resumed) > MANY_KILLS // 6
     assert len(set(resumed)) > 3
 

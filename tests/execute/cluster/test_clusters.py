@@ -157,11 +157,11 @@ def test_the_segment_of_a_killed_node_is_computed_elsewhere(
         (node,) = (raylet for raylet, is_head in wait_for_raylets(cluster, process, 2).items() if not is_head)
         os.kill(node, signal.SIGKILL)
         said = complete(process)
-    assert "has left the cluster" in said
     assert ("sent through Ray" in said) is not is_shared
-    if is_shared:
+    if is_shared:  # quick enough to be done before anybody looks for the node
         check_same(output, expected)
     else:  # a dead machine cannot clear up; the next one that runs there does
+        assert "has left the cluster" in said
         for left in Path(tempfile.gettempdir()).glob("vidsr-ray-*"):
             shutil.rmtree(left)
         check_same(output, expected)
