@@ -112,8 +112,8 @@ def test_a_ruined_file_ends_in_a_whole_output_or_one_clear_error(
         for change in changes:
             data = change(data) or b"\0"
         source.write_bytes(data)
-        for left in tmp_path.glob("out*.mkv"):  # of the case before
-            left.unlink()
+        for old in tmp_path.glob("out*.mkv"):  # of the case before
+            old.unlink()
         failure: VidsrError | None = None
         try:
             receipt = run_job(Job(source, output, weights=repeat_2x, precision="fp32"), show=lambda _: None)
