@@ -133,3 +133,20 @@ def test_a_ruined_file_ends_in_a_whole_output_or_one_clear_error(
     ruin()
     assert outcomes["output"] > 0
     assert outcomes["error"] > 0
+
+
+def test_two_pieces_of_sound_with_one_time_stamp_keep_it(
+    seeds: dict[str, bytes], repeat_2x: Path, tmp_path: Path
+) -> None:
+    """A sound frame in AVI without its sync word: the parser cuts it up, and the clock stands meanwhile."""
+    data, place = bytearray(seeds["avi"]), -1
+    for _ in range(10):
+        place = data.index(b"01wb", place + 1)
+    assert data[place + 8] == 0xFF  # the sync word of MPEG audio
+    data[place + 8] = 0xFD
+    source = tmp_path / "in.avi"
+    source.write_bytes(data)
+    receipt = run_job(
+        Job(source, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32"), show=lambda _: None
+    )
+    assert receipt.frames_written == 13
