@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.reference_ffmpeg import ffmpeg, frame_lines
+from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines
 from vidsr.errors import VidsrError
 from vidsr.execute.local import run_job
 from vidsr.job import Job
@@ -150,3 +152,24 @@ def test_two_pieces_of_sound_with_one_time_stamp_keep_it(
         Job(source, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32"), show=lambda _: None
     )
     assert receipt.frames_written == 13
+
+
+def test_sound_behind_a_torn_video_packet_counts_as_the_sources(
+    seeds: dict[str, bytes], repeat_2x: Path, tmp_path: Path
+) -> None:
+    """A player that only listens hears it; one that looks into every packet loses the rest of the cluster."""
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    source.write_bytes(seeds["mkv"])
+    with av.open(source) as container:
+        video = [packet.pos for packet in container.demux(video=0) if packet.size]
+    data = bytearray(seeds["mkv"])
+    block = data.index(b"\x81", cast("int", video[-2]))  # track 1, two bytes of time, then the flags
+    assert data[block + 3] in (0x00, 0x80)  # a key frame or none, no lacing
+    data[block + 3] |= 0x06  # EBML lacing, which the bytes behind it do not fit
+    source.write_bytes(data)
+    receipt = run_job(Job(source, output, weights=repeat_2x, precision="fp32"), show=lambda _: None)
+    assert receipt.frames_written < len(video)
+    whole = tmp_path / "whole.mkv"
+    whole.write_bytes(seeds["mkv"])
+    kept, there = packet_lines(output, "a:0"), packet_lines(whole, "a:0")
+    assert [(pts, md5) for pts, _, md5 in kept] == [(pts, md5) for pts, _, md5 in there]

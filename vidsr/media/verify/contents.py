@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
@@ -103,24 +104,45 @@ def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
     """
     troubles: list[str] = []
     with open_source(info.path) as container:
-        logs: dict[int, PacketLog] = {}
-        wanted: list[Stream] = []
-        attachments: dict[int, bytes] = {}
-        codecs = {stream.index: stream.codec for stream in info.streams}
-        for stream in container.streams:
-            if isinstance(stream, AttachmentStream):
-                attachments[stream.index] = bytes(stream.data or b"")
-            elif stream.index == info.video_index or stream.index in streams:
-                logs[stream.index] = PacketLog(stream.time_base or Fraction(1, 1000))
-                wanted.append(stream)
-            else:
-                stream.discard = Discard.all
-        for packet in read_packets(container, wanted, troubles.append):
-            index = packet.stream.index
-            payload = None if index == info.video_index else essential(memoryview(packet), codecs.get(index))
-            if payload is None or len(payload):
-                logs[index].add(packet, payload)
+        attachments = {
+            stream.index: bytes(stream.data or b"")
+            for stream in container.streams
+            if isinstance(stream, AttachmentStream)
+        }
+        logs = _read_logs(container, info, {info.video_index, *streams}, troubles.append)
     return Contents(info, logs, _frame_times(info, logs[info.video_index]), attachments, tuple(troubles))
+
+
+def read_beside_video(contents: Contents) -> Contents:
+    """The same file read once more with the main video passed over, as `passthrough` reads it.
+
+    Behind damage that makes a difference: FFmpeg's Matroska demuxer, say, looks for the next cluster when
+    a video packet is torn, and loses what lies before it; where it need not look into video packets, it
+    gets the sound there. Raises SourceError.
+    """
+    info = contents.info
+    with open_source(info.path) as container:
+        beside = _read_logs(container, info, contents.packets.keys() - {info.video_index}, lambda _: None)
+    return replace(contents, packets=contents.packets | beside)
+
+
+def _read_logs(
+    container: InputContainer, info: SourceInfo, streams: Collection[int], on_error: Callable[[str], None]
+) -> dict[int, PacketLog]:
+    """What of some streams is in the container, all others passed over."""
+    codecs = {stream.index: stream.codec for stream in info.streams}
+    wanted = [stream for stream in container.streams if stream.index in streams]
+    wanted = [stream for stream in wanted if not isinstance(stream, AttachmentStream)]
+    for stream in container.streams:
+        if stream not in wanted:
+            stream.discard = Discard.all
+    logs = {stream.index: PacketLog(stream.time_base or Fraction(1, 1000)) for stream in wanted}
+    for packet in read_packets(container, wanted, on_error):
+        index = packet.stream.index
+        payload = None if index == info.video_index else essential(memoryview(packet), codecs.get(index))
+        if payload is None or len(payload):
+            logs[index].add(packet, payload)
+    return logs
 
 
 def _frame_times(info: SourceInfo, log: PacketLog) -> list[int]:

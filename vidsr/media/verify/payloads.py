@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from vidsr.media.passthrough import SUBTITLE_LOOKBACK_SECONDS
 from vidsr.media.plan import Fate
+from vidsr.media.probe import StreamInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.captions import first_difference, read_captions
-from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog, payload_digest
+from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog, payload_digest, read_beside_video
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.verify.streams import Carried, kind_of
 
@@ -36,26 +38,41 @@ USUAL_AUDIO_FRAME_SECONDS = 1024 / 48000
 def check_payloads(
     source: Contents, output: Contents, carried: list[Carried], timeline: Timeline
 ) -> Iterator[Check]:
-    """One or two checks for each stream that is in both files."""
+    """One or two checks for each stream that is in both files.
+
+    A damaged source may give more when it is read as the job read it (`read_beside_video`); only where the
+    plain reading does not explain the output, that one is asked too.
+    """
+    beside_video = cache(lambda: read_beside_video(source))
     for stream in carried:
         if stream.found is None:
             continue
-        kind = kind_of(stream.plan.stream)
         if stream.plan.fate is Fate.ATTACH:
             yield _attachment(source, output, stream)
             continue
-        theirs, ours = source.packets[stream.plan.stream.index], output.packets[stream.found.index]
-        if stream.plan.fate is Fate.COVER:
-            yield _cover(stream.name, theirs, ours)
-        elif stream.plan.fate is Fate.CONVERT and kind == "audio":
-            yield _converted_sound(stream.name, theirs, ours, timeline)
-        elif stream.plan.fate is Fate.CONVERT:
-            yield _converted_subtitles(source, output, stream, timeline)
-        elif kind == "subtitle":
-            yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), is_recut=False)
-        else:
-            recut = kind == "audio" and _is_recut(source, stream.plan.stream.index, timeline, ours)
-            yield from _copied(stream.name, _kept(theirs, timeline), _whole(ours), is_recut=recut)
+        checks = list(_of_packets(source, output, stream, stream.found, timeline))
+        if not all(check.ok for check in checks):
+            again = list(_of_packets(beside_video(), output, stream, stream.found, timeline))
+            checks = again if all(check.ok for check in again) else checks
+        yield from checks
+
+
+def _of_packets(
+    source: Contents, output: Contents, stream: Carried, found: StreamInfo, timeline: Timeline
+) -> Iterator[Check]:
+    kind, index = kind_of(stream.plan.stream), stream.plan.stream.index
+    theirs, ours = source.packets[index], output.packets[found.index]
+    if stream.plan.fate is Fate.COVER:
+        yield _cover(stream.name, theirs, ours)
+    elif stream.plan.fate is Fate.CONVERT and kind == "audio":
+        yield _converted_sound(stream.name, theirs, ours, timeline)
+    elif stream.plan.fate is Fate.CONVERT:
+        yield _converted_subtitles(source, output, stream, timeline)
+    elif kind == "subtitle":
+        yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), is_recut=False)
+    else:
+        recut = kind == "audio" and _is_recut(source, index, timeline, ours)
+        yield from _copied(stream.name, _kept(theirs, timeline), _whole(ours), is_recut=recut)
 
 
 @dataclass(frozen=True, slots=True)
