@@ -86,6 +86,8 @@ def describe(report: Report) -> Iterator[str]:
     width = max(len(check.name) for check in report.checks)
     for check in report.checks:
         yield f"{_mark(check)} {check.name:<{width}}  {_shortened(check.detail)}"
+    for gap in report.gaps:
+        yield f"{report.source} is damaged: {gap}"
     failures = report.failures
     if not failures:
         yield f"{report.output}: nothing of {report.source} is lost"

@@ -51,7 +51,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
         damage = source.damage_in(prepared.frames_segment)
         elapsed = time.perf_counter() - begun
-        verified = prove(prepared, writer, (*damage, *writer.damage), show)
+        proof = prove(prepared, writer, (*damage, *writer.damage), show)
         writer.publish()
 
     assert writer.written is not None
@@ -63,9 +63,9 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         last_pts=writer.written.last_pts,
         size_bytes=writer.written.size_bytes,
         elapsed_seconds=elapsed,
-        damage=tuple(str(entry) for entry in damage),
+        damage=tuple(str(entry) for entry in proof.damage),
     )
-    show(finished(receipt, end.bottleneck, engine, verified=verified))
+    show(finished(receipt, end.bottleneck, engine, verified=proof.verified))
     return receipt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import OutputError
@@ -18,11 +19,24 @@ _SPOILING = frozenset({"undecodable", "corrupt", "missing", "unreadable", "backw
 """Kinds of damage that change what later frames look like."""
 
 
-def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Show) -> bool | None:
-    """Verify a job's complete output: True if it is whole, False if damage explains what is not.
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the comparison gave.
 
-    None if that was not wanted, or cannot be because it went to standard output (frames are counted there).
-    Behind filters the pictures are others; then the frames are compared with what was written.
+    verified: True if the output is whole, False if damage explains what is not, None if nothing was
+    compared. damage: all that is known of the source's, with what only the comparison found.
+    """
+
+    verified: bool | None
+    damage: tuple[Damage, ...]
+
+
+def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Show) -> Proof:
+    """Verify a job's complete output.
+
+    Nothing is compared if that was not wanted, or cannot be because it went to standard output (frames are
+    counted there). Behind filters the pictures are others; then the frames are compared with what was
+    written.
 
     damage: what of the source could not be read.
 
@@ -31,7 +45,7 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
     """
     job = prepared.job
     if not job.verify or job.is_piped:
-        return None
+        return Proof(None, tuple(damage))
     show(Verifying(job.output.name))
     report = verify(
         job.source,
@@ -45,9 +59,12 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
         container=writer.container,
         intent=_intent(prepared, writer),
     )
-    lost = [check for check in report.failures if not is_explained(check.name, damage, prepared.info)]
+    known = tuple(damage)
+    if not any(entry.kind in _OF_THE_CONTAINER for entry in damage):
+        known += report.gaps  # else FFmpeg most likely complains of the same once more
+    lost = [check for check in report.failures if not is_explained(check.name, known, prepared.info)]
     if not lost:
-        return report.ok
+        return Proof(report.ok, known)
     aside = unverified_name(job.output)
     writer.set_aside(aside)
     first = lost[0]

@@ -184,7 +184,7 @@ class _LongRun:
                 writer.complete()
                 damage = (*united(filling.damage), *writer.damage)
                 elapsed = time.perf_counter() - begun
-                verified = prove(self.prepared, writer, damage, self.show)
+                proof = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output()
                 writer.publish()
         assert writer.written is not None
@@ -196,10 +196,11 @@ class _LongRun:
             last_pts=writer.written.last_pts,
             size_bytes=writer.written.size_bytes,
             elapsed_seconds=elapsed,
-            damage=tuple(str(entry) for entry in damage),
+            damage=tuple(str(entry) for entry in proof.damage),
         )
         self.workspace.remove()
-        self.show(finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=verified))
+        end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
+        self.show(end)
         return receipt
 
     def _record(self, stream_header: bytes) -> JobRecord:

@@ -28,13 +28,31 @@ class Message(NamedTuple):
     text: str
 
 
+class Heard:
+    """What was said so far; it grows while `listening` goes on."""
+
+    def __init__(self, records: list[tuple[int, str, str]]) -> None:
+        self._records = records
+
+    def __iter__(self) -> Iterator[Message]:
+        return (Message(*record) for record in self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def take(self) -> list[Message]:
+        """What was said since the last time that this was asked."""
+        taken = list(self)
+        self._records.clear()
+        return taken
+
+
 @contextmanager
-def listening(level: int, *, verbose: bool = False) -> Iterator[list[Message]]:
-    """Collect this thread's messages up to a level; the list is filled when the block is left.
+def listening(level: int, *, verbose: bool = False) -> Iterator[Heard]:
+    """Collect this thread's messages up to a level.
 
     verbose: let FFmpeg believe that it is asked for details, which it then puts into its descriptions.
     """
-    heard: list[Message] = []
     with _LOCK:
         before, skips = av.logging.get_level(), av.logging.get_skip_repeated()
         av.logging.set_skip_repeated(False)  # the same finding about the next file counts as well
@@ -43,9 +61,8 @@ def listening(level: int, *, verbose: bool = False) -> Iterator[list[Message]]:
         av.logging.set_level(level)
         try:
             with av.logging.Capture(local=False), av.logging.Capture() as records:
-                yield heard
+                yield Heard(records)
         finally:
             av.logging.set_level(before)
             av.logging.set_skip_repeated(skips)
             av.logging.set_libav_level(av.logging.INFO)
-            heard.extend(Message(*record) for record in records)

@@ -85,16 +85,19 @@ def verify(
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
     carried, surplus = pair_streams(plans, made)
 
+    packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
+    theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
+    wanted_part = segment or Segment()
+    gaps = tuple(gap for gap in theirs.gaps if gap.pts is None or gap.pts in wanted_part)
+
     def compare() -> Iterator[Check]:
-        packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
-        theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
         ours = read_contents(made, {c.found.index for c in carried if c.found is not None})
         trouble = "; ".join(ours.troubles)
         yield Check("file", not trouble, "readable", trouble or "readable", trouble or made.format_name)
         clock = _moved(timeline, theirs, ours, segment) if container.muxer == "nut" else timeline
         match: FrameMatch | None = None
         if intent is None or intent.keeps_times:
-            match = match_frames(theirs, ours, segment or Segment(), clock, damage)
+            match = match_frames(theirs, ours, wanted_part, clock, damage)
             yield from match.checks
         if intent is not None:
             yield from match_written(intent.info, intent.times, ours, clock)
@@ -118,7 +121,7 @@ def verify(
         )
         yield from pictures.checks()
 
-    return Report(source, output, tuple(compare()), full, time.perf_counter() - begun)
+    return Report(source, output, tuple(compare()), full, time.perf_counter() - begun, gaps)
 
 
 def _aspect(source: SourceInfo, output: SourceInfo, intent: Intent | None) -> Fraction:

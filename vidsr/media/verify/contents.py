@@ -19,7 +19,9 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
+from vidsr.media.damage import Damage
 from vidsr.media.demux import open_source, read_packets
+from vidsr.media.ffmpeg_log import ERROR, Heard, listening
 from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
 
@@ -81,7 +83,8 @@ class Contents:
 
     packets: by stream index. frame_times: pts of the main video's frames in presentation order.
     attachments: bytes of each attached file by stream index. troubles: where the container could not be
-    read, in FFmpeg's words.
+    read, in FFmpeg's words. gaps: where FFmpeg complained of the container and read on behind, so that
+    packets may be missing of which nothing else tells.
     """
 
     info: SourceInfo
@@ -89,6 +92,7 @@ class Contents:
     frame_times: list[int]
     attachments: dict[int, bytes]
     troubles: tuple[str, ...]
+    gaps: tuple[Damage, ...]
 
     @property
     def video(self) -> PacketLog:
@@ -109,8 +113,9 @@ def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
             for stream in container.streams
             if isinstance(stream, AttachmentStream)
         }
-        logs = _read_logs(container, info, {info.video_index, *streams}, troubles.append)
-    return Contents(info, logs, _frame_times(info, logs[info.video_index]), attachments, tuple(troubles))
+        logs, gaps = _read_logs(container, info, {info.video_index, *streams}, troubles.append)
+    times = _frame_times(info, logs[info.video_index])
+    return Contents(info, logs, times, attachments, tuple(troubles), tuple(gaps))
 
 
 def read_beside_video(contents: Contents) -> Contents:
@@ -122,14 +127,14 @@ def read_beside_video(contents: Contents) -> Contents:
     """
     info = contents.info
     with open_source(info.path) as container:
-        beside = _read_logs(container, info, contents.packets.keys() - {info.video_index}, lambda _: None)
+        beside, _ = _read_logs(container, info, contents.packets.keys() - {info.video_index}, lambda _: None)
     return replace(contents, packets=contents.packets | beside)
 
 
 def _read_logs(
     container: InputContainer, info: SourceInfo, streams: Collection[int], on_error: Callable[[str], None]
-) -> dict[int, PacketLog]:
-    """What of some streams is in the container, all others passed over."""
+) -> tuple[dict[int, PacketLog], list[Damage]]:
+    """What of some streams is in the container, all others passed over, and what FFmpeg said of it."""
     codecs = {stream.index: stream.codec for stream in info.streams}
     wanted = [stream for stream in container.streams if stream.index in streams]
     wanted = [stream for stream in wanted if not isinstance(stream, AttachmentStream)]
@@ -137,12 +142,27 @@ def _read_logs(
         if stream not in wanted:
             stream.discard = Discard.all
     logs = {stream.index: PacketLog(stream.time_base or Fraction(1, 1000)) for stream in wanted}
-    for packet in read_packets(container, wanted, on_error):
-        index = packet.stream.index
-        payload = None if index == info.video_index else essential(memoryview(packet), codecs.get(index))
-        if payload is None or len(payload):
-            logs[index].add(packet, payload)
-    return logs
+    gaps: list[Damage] = []
+    last_pts: int | None = None
+    with listening(ERROR) as heard:
+        for packet in read_packets(container, wanted, on_error):
+            index = packet.stream.index
+            is_video = index == info.video_index
+            payload = None if is_video else essential(memoryview(packet), codecs.get(index))
+            if payload is None or len(payload):
+                logs[index].add(packet, payload)
+            if heard:
+                gaps += _gaps(heard, info, last_pts)
+            last_pts = packet.pts if is_video else last_pts
+        gaps += _gaps(heard, info, last_pts)
+    return logs, gaps
+
+
+def _gaps(heard: Heard, info: SourceInfo, pts: int | None) -> list[Damage]:
+    """One entry for what the demuxer said at one place; decoders and parsers are not listened to."""
+    words = [message.text.strip(" .\n") for message in heard.take() if message.source == info.format_name]
+    time = None if pts is None else pts * info.time_base
+    return [Damage("unreadable", info.video_index, pts, time, 1, words[-1])] if words else []
 
 
 def _frame_times(info: SourceInfo, log: PacketLog) -> list[int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidsr.media.damage import Damage
+
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
@@ -37,7 +39,8 @@ class Check:
 class Report:
     """Everything that was compared, in the order in which it is shown.
 
-    full: whether every picture was looked at, or some of them.
+    full: whether every picture was looked at, or some of them. gaps: where the source's container was
+    damaged and read on behind, in what was to be kept.
     """
 
     source: Path
@@ -45,6 +48,7 @@ class Report:
     checks: tuple[Check, ...]
     full: bool
     elapsed_seconds: float
+    gaps: tuple[Damage, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -63,6 +67,7 @@ class Report:
             "full": self.full,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "checks": [check.to_json() for check in self.checks],
+            "gaps": [str(gap) for gap in self.gaps],
         }
 
 
