@@ -167,6 +167,7 @@ class Job:
     ray: address of the Ray cluster that computes it, "auto" for the nearest one; None = this machine.
     filters: libavfilter's, for the frames before the network, behind `deinterlace`. post_filters: for
         those on their way from the network to the encoder.
+    hwaccel: what decodes the source, by FFmpeg's name for it ("cuda"); None = the processor.
     allow_network: whether `source` may be an address, and a playlist that leads elsewhere.
     """
 
@@ -176,6 +177,7 @@ class Job:
     model: str | None = None
     weights: Path | None = None
     denoise: float | None = None
+    hwaccel: str | None = None
     rules: ReadingRules = field(default_factory=ReadingRules)
     deinterlace: Deinterlace = "off"
     filters: str = ""
@@ -233,6 +235,7 @@ _RESOLVED_LATER = frozenset(
     }
     | {"model", "weights", "denoise", "size", "range", "encoder"}
     | {"device", "ray", "backend", "precision", "batch"}
+    | {"hwaccel"}  # decoders give the same samples, whatever they run on: their standards say which
 )
 
 

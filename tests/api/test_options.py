@@ -58,6 +58,7 @@ WISHES: list[tuple[str, dict[str, Any]]] = [
         "--on-bad-frame repeat --on-size-change rescale",
         {"on_bad_frame": "repeat", "on_size_change": "rescale"},
     ),
+    ("--hwaccel cuda", {"hwaccel": "cuda"}),
     ("--ffmpeg=/opt/ffmpeg", {"ffmpeg": "/opt/ffmpeg"}),
     ("--allow-network", {"allow_network": True}),
     ("-y --no-verify", {"overwrite": True, "verify": False}),

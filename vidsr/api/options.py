@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     precision: "auto", "fp32", "bf16", "fp16", "int8".
     batch: frames at once. tile: side of windows in input pixels.
     reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
+    hwaccel: what decodes, by FFmpeg's name for it ("cuda"); None = the processor.
     on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".
     overwrite: replace an existing output. verify: compare the output with its source at the end.
     allow_network: the source may be an address, or a playlist that leads elsewhere.
@@ -89,6 +90,7 @@ class Options(TypedDict, total=False):
     tile: int | None
     reuse: ReuseMode
     reuse_tolerance: float
+    hwaccel: str | None
     on_bad_frame: BadFrames
     on_size_change: SizeChange
     overwrite: bool
@@ -131,6 +133,7 @@ def make_job(
     tile: int | None = None,
     reuse: ReuseMode = "exact",
     reuse_tolerance: float = REUSE_TOLERANCE,
+    hwaccel: str | None = None,
     on_bad_frame: BadFrames = "keep",
     on_size_change: SizeChange = "error",
     overwrite: bool = False,
@@ -152,6 +155,7 @@ def make_job(
         weights=None if weights is None else Path(weights),
         denoise=denoise,
         size=SizeRequest(_exact(scale), width, height),
+        hwaccel=hwaccel,
         rules=ReadingRules(on_bad_frame, on_size_change),
         colorspace=colorspace,
         deinterlace=deinterlace,

@@ -163,6 +163,11 @@ run_option = option_group("Running")
     default=REUSE_TOLERANCE,
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
+@run_option(
+    "--hwaccel",
+    metavar="NAME",
+    help="Decode on hardware: cuda (NVDEC), or another that FFmpeg has here; default: the processor.",
+)
 @run_option("--overwrite", "-y", is_flag=True, help="Replace an existing OUTPUT.")
 @run_option("--allow-network", is_flag=True, help="INPUT may be an address (https://...) or a playlist.")
 @run_option(
@@ -259,6 +264,7 @@ def job_of(
     reuse: ReuseMode,
     reuse_tolerance: float,
     overwrite: bool,
+    hwaccel: str | None,
     on_bad_frame: BadFrames,
     on_size_change: SizeChange,
     no_verify: bool,
@@ -280,6 +286,7 @@ def job_of(
         start=start,
         end=end,
         frames=frames,
+        hwaccel=hwaccel,
         on_bad_frame=on_bad_frame,
         on_size_change=on_size_change,
         colorspace=colorspace,

@@ -25,7 +25,7 @@ from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
-from vidsr.media.demux import allow_network
+from vidsr.media.demux import allow_network, main_video_stream, open_accelerated
 from vidsr.media.encoders import RAW, EncoderSettings, settings_for
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
@@ -103,6 +103,7 @@ class Prepared:
                 stop=stop,
                 from_beginning=from_beginning,
                 rules=self.job.rules,
+                hwaccel=self.job.hwaccel,
             )
         return FilteredReader(
             self.filtering,
@@ -111,6 +112,7 @@ class Prepared:
             stop=stop,
             from_beginning=from_beginning,
             rules=self.job.rules,
+            hwaccel=self.job.hwaccel,
         )
 
     def open_writer(self) -> Writer:
@@ -171,8 +173,10 @@ def prepare(job: Job, show: Show) -> Prepared:
     if job.allow_network:
         allow_network()
     info = probe(job.source)
+    hardware_notes = _hardware_notes(job, info)
     segment = _segment(job, info)
     filtering, coded_like, notes = _filtering(job, info, segment)
+    notes = (*hardware_notes, *notes)
     if filtering is not None:
         info, segment = filtering.info, filtering.filtered_segment
     # on a cluster the nodes decide; this machine only needs to know what is wanted
@@ -208,6 +212,19 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
         reuse_tolerance=job.reuse_tolerance,
     )
     return Engine(upscaler, device, batch, backend.words)
+
+
+def _hardware_notes(job: Job, info: SourceInfo) -> tuple[str, ...]:
+    """A line for people if the wished hardware leaves the source's coding to the processor.
+
+    Raises as open_accelerated does.
+    """
+    if job.hwaccel is None:
+        return ()
+    with open_accelerated(info.path, job.hwaccel) as container:
+        if main_video_stream(container, info.path).codec_context.is_hwaccel:
+            return ()
+    return (f"{job.hwaccel} does not decode {info.codec}; the processor does",)
 
 
 def _segment(job: Job, info: SourceInfo) -> Segment:

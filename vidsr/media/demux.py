@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -22,10 +23,12 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import (
     DamagedSourceError,
+    DeviceError,
     NotAVideoError,
     NoVideoStreamError,
     SourceError,
     SourceMissingError,
+    UsageError,
 )
 
 ALLOWED_FORMATS = (
@@ -165,6 +168,34 @@ def open_source(path: Path) -> InputContainer:
                 f"{location_of(path)} cannot be opened: {words}", "check the address and the connection"
             ) from error
         raise _diagnosis(path, error) from error
+
+
+def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
+    """Like `open_source`, with decoders on hardware where it has them for the stream's coding.
+
+    Pictures come back into ordinary memory, as nv12 or p010. What the hardware cannot decode, FFmpeg
+    decodes on the processor.
+
+    Raises UsageError for a name that this FFmpeg does not have, DeviceError where the machine has no such
+    hardware, and what `open_source` raises.
+    """
+    known = hwdevices_available()
+    if hwaccel not in known:
+        raise UsageError(
+            f"FFmpeg has no decoding hardware {hwaccel!r} here", f"it knows {', '.join(known) or 'none'}"
+        )
+    open_source(path).close()  # so that what is wrong with the file is not taken for the hardware's fault
+    options = dict(NETWORK_OPTIONS if _Permission.network else INPUT_OPTIONS)
+    accelerator = HWAccel(hwaccel, allow_software_fallback=True)
+    try:
+        return av.open(
+            location_of(path), mode="r", options=options, metadata_errors="replace", hwaccel=accelerator
+        )
+    except (av.error.FFmpegError, RuntimeError) as error:
+        words = reason(error) if isinstance(error, av.error.FFmpegError) else str(error)
+        raise DeviceError(
+            f"{hwaccel} does not decode here: {words}", "leave out --hwaccel to decode on the processor"
+        ) from error
 
 
 def read_packets(

@@ -122,12 +122,14 @@ class FilteredReader:
         stop: StopSignal,
         from_beginning: bool = False,
         rules: ReadingRules | None = None,
+        hwaccel: str | None = None,
     ) -> None:
         """stretches: in the filtered frames' time base, asked for the next one when the last one has been
-        read. length, from_beginning, rules: as for SegmentReader.
+        read. length, from_beginning, rules, hwaccel: as for SegmentReader.
         """
         self._filtering, self._stretches, self._length = filtering, stretches, length
         self._stop, self._from_beginning, self._rules = stop, from_beginning, rules
+        self._hwaccel = hwaccel
         self._readers: list[Reader] = []
         self._visited: list[tuple[Segment, int]] = []
         self._finished = 0
@@ -155,6 +157,7 @@ class FilteredReader:
             self._filtering.segment,
             from_beginning=self._from_beginning,
             rules=self._rules,
+            hwaccel=self._hwaccel,
         )
         self._stop.subscribe(reader.stop)
         self._readers.append(reader)

@@ -27,7 +27,14 @@ from vidsr.frames import Frame, PixelFormat
 from vidsr.job import ReadingRules, Segment
 from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage, Kind
-from vidsr.media.demux import is_address, main_video_stream, open_source, read_packets, reason
+from vidsr.media.demux import (
+    is_address,
+    main_video_stream,
+    open_accelerated,
+    open_source,
+    read_packets,
+    reason,
+)
 from vidsr.media.ledger import Ledger
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import PlaneReader
@@ -55,17 +62,18 @@ class Reader:
         first_index: int = 0,
         from_beginning: bool = False,
         rules: ReadingRules | None = None,
+        hwaccel: str | None = None,
     ) -> None:
         """threads: of the decoder; 0 = as many as there are cores. first_index: of the first frame given out.
 
-        rules: None = the defaults.
+        rules: None = the defaults. hwaccel: what decodes, see `open_accelerated`; None = the processor.
 
         from_beginning: decode all that comes before the segment as well, for sources whose clock steps
         back: only who has seen the step knows what later time stamps mean.
 
-        Raises SourceError if the file cannot be opened any more.
+        Raises SourceError if the file cannot be opened any more, DeviceError if the hardware cannot.
         """
-        self._source = source
+        self._source, self._hwaccel = source, hwaccel
         self._segment = segment or Segment()
         self._threads, self._from_beginning = threads, from_beginning
         self._rules = rules or ReadingRules()
@@ -85,13 +93,15 @@ class Reader:
         self._container, self._stream = self._open()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = open_source(self._source.path)
+        path = self._source.path
+        container = open_source(path) if self._hwaccel is None else open_accelerated(path, self._hwaccel)
         stream = main_video_stream(container, self._source.path)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
         stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.thread_count = self._threads
+        # what runs on hardware is not divided among threads, which would only hold more pictures there
+        stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else self._threads
         return container, stream
 
     def __enter__(self) -> Self:

@@ -48,12 +48,14 @@ class SegmentReader:
         stop: StopSignal,
         from_beginning: bool = False,
         rules: ReadingRules | None = None,
+        hwaccel: str | None = None,
     ) -> None:
         """stretches: asked for the next one when the last one has been read. length: of the segments a
-        stretch is cut into; None = each is one segment. from_beginning, rules: see Reader.
+        stretch is cut into; None = each is one segment. from_beginning, rules, hwaccel: see Reader.
         """
         self._info, self._stretches, self._length = info, stretches, length
         self._stop, self._from_beginning, self._rules = stop, from_beginning, rules
+        self._hwaccel = hwaccel
         self._visits: list[_Visit] = []
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -64,6 +66,7 @@ class SegmentReader:
                 first_index=stretch.first_index,
                 from_beginning=self._from_beginning,
                 rules=self._rules,
+                hwaccel=self._hwaccel,
             )
             with reader:
                 self._stop.subscribe(reader.stop)
