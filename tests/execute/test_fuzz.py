@@ -20,6 +20,7 @@ from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines
 from vidsr.errors import VidsrError
 from vidsr.execute.local import run_job
 from vidsr.job import Job
+from vidsr.media.verify import verify
 
 CASES = int(os.environ.get("VIDSR_FUZZ_CASES", "15"))
 """For each kind of container; with 150, all kinds together are 600."""
@@ -137,8 +138,9 @@ def test_a_ruined_file_ends_in_a_whole_output_or_one_clear_error(
     assert outcomes["error"] > 0
 
 
-def test_two_pieces_of_sound_with_one_time_stamp_keep_it(
-    seeds: dict[str, bytes], repeat_2x: Path, tmp_path: Path
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov"])
+def test_two_pieces_of_sound_with_one_time_stamp_lose_nothing(
+    suffix: str, seeds: dict[str, bytes], repeat_2x: Path, tmp_path: Path
 ) -> None:
     """A sound frame in AVI without its sync word: the parser cuts it up, and the clock stands meanwhile."""
     data, place = bytearray(seeds["avi"]), -1
@@ -146,12 +148,12 @@ def test_two_pieces_of_sound_with_one_time_stamp_keep_it(
         place = data.index(b"01wb", place + 1)
     assert data[place + 8] == 0xFF  # the sync word of MPEG audio
     data[place + 8] = 0xFD
-    source = tmp_path / "in.avi"
+    source, output = tmp_path / "in.avi", tmp_path / f"out.{suffix}"
     source.write_bytes(data)
-    receipt = run_job(
-        Job(source, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32"), show=lambda _: None
-    )
+    receipt = run_job(Job(source, output, weights=repeat_2x, precision="fp32"), show=lambda _: None)
     assert receipt.frames_written == 13
+    assert [entry.split()[0] for entry in receipt.damage] == ["backward"]  # by more than a frame, further on
+    assert verify(source, output).ok
 
 
 def test_sound_behind_a_torn_video_packet_counts_as_the_sources(

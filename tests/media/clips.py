@@ -228,6 +228,18 @@ def mpeg4_avi(path: Path) -> None:
     _make(path, *_picture(), "-c:v", "mpeg4", "-bf", "2", "-q:v", "3", "-t", "0.8")
 
 
+def torn_sound(path: Path) -> None:
+    """The ninth sound frame has lost its sync word: the parser cuts it up, and two packets have one time."""
+    _make(path, *_picture(), "-f", "lavfi", "-i", "sine=sample_rate=44100", "-c:v", "mpeg4", "-bf", "0",
+          "-c:a", "mp2", "-t", "0.6")  # fmt: skip
+    data, place = bytearray(path.read_bytes()), -1
+    for _ in range(9):
+        place = data.index(b"01wb", place + 1)
+    assert data[place + 8] == 0xFF  # the sync word of MPEG audio
+    data[place + 8] = 0xFD
+    path.write_bytes(data)
+
+
 def h264_b_frames(path: Path) -> None:
     _make(path, *_picture(), "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-t", "0.8")
 
@@ -242,13 +254,25 @@ def wmv(path: Path) -> None:
 
 
 def sound_gap(path: Path) -> None:
-    """PCM: a tone of 1 s, nothing for 0.5 s (no packets at all), a tone of 1 s."""
+    """PCM or Opus: a tone of 1 s, nothing for 0.5 s (no packets at all), a tone of 1 s."""
     _make(
         path, *_picture(source="testsrc2=size=96x64:rate=25:duration=2.5"),
         "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2,asetnsamples=480,"
         "asetpts='PTS+if(gte(T,1),0.5/TB,0)'",
-        *H264, "-c:a", "pcm_s16le",
+        *H264, "-c:a", "libopus" if "opus" in path.name else "pcm_s16le",
     )  # fmt: skip
+
+
+def spliced_sound(path: Path) -> None:
+    """Two recordings of 0.8 s, the second with a clock that begins 10 s earlier and with sound in mono."""
+    parts = []
+    for number in range(2):
+        part = path.with_name(f"part-{number}.ts")
+        _make(part, *_picture(), "-f", "lavfi", "-i", TONE, "-c:v", "libx264", "-bf", "0", "-preset",
+              "veryfast", "-c:a", "mp2", "-ac", str(2 - number), "-t", "0.8", "-output_ts_offset",
+              str(20 - 10 * number))  # fmt: skip
+        parts.append(part)
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
 
 
 def spliced(path: Path) -> None:
@@ -386,13 +410,16 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "interlaced.mpg": interlaced,
     "size_change.ts": size_change,
     "mpeg4.avi": mpeg4_avi,
+    "torn_sound.avi": torn_sound,
     "h264.avi": h264_b_frames,
     "long_h264.avi": long_h264_b_frames,
     "h264.flv": h264_b_frames,
     "wmv.wmv": wmv,
     "raw.h264": h264_b_frames,
     "sound_gap.mkv": sound_gap,
+    "opus_gap.mkv": sound_gap,
     "spliced.ts": spliced,
+    "spliced_sound.ts": spliced_sound,
     "open_gop.ts": open_gop,
     "ntsc.mp4": ntsc,
     "sound_first.mkv": sound_first,

@@ -139,10 +139,16 @@ def test_sound_of_a_transport_stream_decodes_to_the_same_samples(
         assert abs(new.pts - old.pts) <= MATROSKA_TICK
 
 
-def test_converted_sound_stays_in_step_behind_a_gap(clips: ClipShelf, tmp_path: Path) -> None:
-    """PCM with a hole of 0.5 s: silence in the AAC, and the second tone begins where it began."""
-    source = clips("sound_gap.mkv")
-    output = tmp_path / "out.mp4"
+@pytest.mark.parametrize(("name", "suffix"), [("sound_gap.mkv", "mp4"), ("opus_gap.mkv", "mov")])
+def test_converted_sound_stays_in_step_behind_a_gap(
+    clips: ClipShelf, tmp_path: Path, name: str, suffix: str
+) -> None:
+    """A hole of 0.5 s: silence in the AAC, and the second tone begins where it began.
+
+    Opus is decoded to samples that the encoder takes as they are, with nothing to convert on the way.
+    """
+    source = clips(name)
+    output = tmp_path / f"out.{suffix}"
     remake(source, output, encoder="libx264")
     for path in (source, output):
         begins, ends = reference.silences(path)[0]

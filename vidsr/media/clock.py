@@ -1,6 +1,7 @@
 """When each decoded frame is shown: its time stamp as FFmpeg gives it, made strictly increasing.
 
-It knows the containers that store no presentation times, and clocks that step back.
+It knows the containers that store no presentation times, and clocks that step back; for the packets beside
+the frames, only clocks that begin anew.
 """
 
 from __future__ import annotations
@@ -57,3 +58,35 @@ class Clock:
                 self.last = last + 1
         self.step = self.last - last
         return self.last
+
+
+class PacketClock:
+    """Follows the time stamps of a stream's packets; where they begin anew, it goes on behind the latest.
+
+    offset: what to add to the time stamps, that of the last packet included. length: the shortest time that a
+    packet lasted so far, from the time stamps where packets do not say; 0 = unknown.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._unit = time_base
+        self.offset = self.length = 0
+        self._latest: int | None = None
+        self._step = 1
+
+    def follow(self, own: int, duration: int) -> int:
+        """By how many units a packet, as the source stamps it, is before the latest one; 0 = it is not.
+
+        duration: 0 = unknown.
+        """
+        stamp, latest = own + self.offset, self._latest
+        back = 0 if latest is None else max(latest - stamp, 0)
+        if back * self._unit > DISCONTINUITY_SECONDS:
+            self.offset += back + self._step
+            stamp += back + self._step
+        elif not duration and latest is not None and stamp > latest:
+            self.length = min(self.length or stamp - latest, stamp - latest)
+        if duration:
+            self.length = min(self.length or duration, duration)
+        self._latest = stamp if latest is None else max(latest, stamp)
+        self._step = max(duration or self.length, 1)
+        return back

@@ -20,12 +20,13 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.format import Flags
 from av.packet import Packet
+from av.rational import AVRational
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from vidsr.media.ass import Line, Succession, is_drawing, joined
-from vidsr.media.clock import DISCONTINUITY_SECONDS
+from vidsr.media.clock import PacketClock
 from vidsr.media.demux import reason
 from vidsr.media.timeline import Timeline
 
@@ -39,15 +40,22 @@ MAX_AUDIO_DRIFT_SECONDS = Fraction(20, 1000)
 less than one AAC frame of 1024 samples at 48 kHz."""
 
 
+RESAMPLED_SAMPLES = 1024
+"""In a frame between decoder and encoder; any number will do."""
+
+
 class Lane(ABC):
     """source: where its packets come from. target: the output's stream they go to.
 
-    on_damage: called with a packet that could not be decoded, and why.
+    on_damage: called with a packet that could not be decoded, and why. on_step_back: called with a packet of
+    sound, not yet changed, that the source's clock sets before the one before it by more than it lasts, and
+    with what becomes of it.
     """
 
     source: Stream
     target: Stream
     on_damage: Callable[[Packet[Stream], str], None] = staticmethod(lambda packet, why: None)
+    on_step_back: Callable[[Packet[Stream], str], None] = staticmethod(lambda packet, why: None)
 
     @abstractmethod
     def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
@@ -66,11 +74,11 @@ class CopyLane(Lane):
         self.source, self._timeline = source, timeline
         self.target = out.add_stream_from_template(source, opaque=True)
         self._unit = source.time_base or MILLISECOND
-        self._offset = timeline.offset_in(self._unit)
+        self._origin = timeline.offset_in(self._unit)
+        self._clock = PacketClock(self._unit)
         self._clips = source.type == "subtitle"
         self._strict = not Flags.ts_nonstrict & Flags(out.format.flags)
-        self._last: int | None = None
-        self._step = 1
+        self._muxed: int | None = None
 
     def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -83,46 +91,40 @@ class CopyLane(Lane):
             packet.duration = max(round((stretch[1] - stretch[0]) / self._unit), 1)
         elif not self._timeline.contains(start):
             return
-        self._shift(packet, -self._offset)
+        own = self._order_stamp(packet)
+        if own is not None and not self._clips:
+            back = self._clock.follow(own, packet.duration or 0)
+            if self.source.type == "audio" and back > self._clock.length:
+                self.on_step_back(packet, "its clock steps back; it is moved behind the sound before it")
+        self._shift(packet, self._clock.offset - self._origin)
         if not self._clips:
-            self._keep_order(packet)
+            self._put_in_order(packet)
         packet.stream = self.target
         yield packet
 
-    def _keep_order(self, packet: Packet[Stream]) -> None:
-        """Move a packet behind the one before it, because muxers refuse clocks that step back.
+    def _put_in_order(self, packet: Packet[Stream]) -> None:
+        """Move a packet that the muxer would refuse behind the one before it, and no further than need be.
 
-        A large step back is a new beginning of the clock and moves everything behind it, as it does for
-        the frames.
+        What comes later keeps its own time. Strict muxers want dts to grow, and count in the output's clock;
+        others take two packets at one time, as torn sound in AVI gives them.
         """
-        stamp = packet.dts
-        if stamp is None and self.source.type == "audio":  # in pictures, pts may step back without harm
-            stamp = packet.pts
+        if self._strict and not packet.duration and self.source.type == "audio":
+            packet.duration = self._clock.length  # what lasts no time at the end of an MP4 file is not played
+        if self._strict and (unit := self.target.time_base) is not None:
+            packet.rescale_ts(AVRational(unit.numerator, unit.denominator))
+        stamp = self._order_stamp(packet)
         if stamp is None:
             return
-        if self._last is not None and not self._is_behind(stamp, self._last):
-            back = self._last - stamp
-            if back * self._unit > DISCONTINUITY_SECONDS:
-                forward = back + self._step
-                self._offset -= forward
-            else:
-                forward = back + self._tick
-            self._shift(packet, forward)
-            stamp += forward
-        self._last, self._step = stamp, max(packet.duration or 1, 1)
+        if self._muxed is not None and stamp < (earliest := self._muxed + self._strict):
+            stamp = earliest
+            packet.dts = stamp
+            packet.pts = stamp if packet.pts is None else max(packet.pts, stamp)
+        self._muxed = stamp
 
-    @property
-    def _tick(self) -> int:
-        """The smallest step that the output's clock shows, in units of the source's."""
-        return max(1, -(-(self.target.time_base or self._unit) // self._unit)) if self._strict else 1
-
-    def _is_behind(self, stamp: int, last: int) -> bool:
-        if not self._strict:
-            return stamp >= last  # two packets may have one time stamp, as torn sound in AVI gives them
-        if self.target.time_base is None:
-            return stamp > last
-        ratio = self._unit / self.target.time_base
-        return round(stamp * ratio) > round(last * ratio)
+    def _order_stamp(self, packet: Packet[Stream]) -> int | None:
+        if packet.dts is None and self.source.type == "audio":  # pts of pictures may step back without harm
+            return packet.pts
+        return packet.dts
 
     @staticmethod
     def _shift(packet: Packet[Stream], by: int) -> None:
@@ -153,14 +155,27 @@ class AudioLane(Lane):
         encoder.bit_rate = BITS_PER_CHANNEL * encoder.channels
         self._unit = Fraction(1, rate)
         encoder.time_base = self._unit
-        options = {"async": "1", "min_hard_comp": str(float(MAX_AUDIO_DRIFT_SECONDS))}
-        self._resampler = AudioResampler(encoder.format, encoder.layout, rate, options=options)
+        self._clock = PacketClock(source.time_base or MILLISECOND)
+        self._resampler = self._new_resampler()
+        self._heard: tuple[str, str, int] | None = None
         self._next_pts: int | None = None
+
+    def _new_resampler(self, **options: str) -> AudioResampler:
+        encoder = self._encoder.codec_context
+        options |= {"async": "1", "min_hard_comp": str(float(MAX_AUDIO_DRIFT_SECONDS))}
+        # with a frame size frames go through it even if nothing else is to change; else gaps stay as they are
+        return AudioResampler(
+            encoder.format, encoder.layout, encoder.rate, frame_size=RESAMPLED_SAMPLES, options=options
+        )
 
     def forward(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None or not self._timeline.contains(stamp * packet.time_base):
             return
+        if self._clock.follow(stamp, packet.duration or 0) > self._clock.length:
+            self.on_step_back(packet, "its clock steps back; what overlaps the sound before it is cut")
+        packet.pts = stamp + self._clock.offset
+        packet.dts = None if packet.dts is None else packet.dts + self._clock.offset
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
@@ -168,11 +183,22 @@ class AudioLane(Lane):
             return
         for frame in frames:
             if isinstance(frame, AudioFrame):
+                yield from self._adapt(frame)
                 yield from self._encode(frame)
 
     def flush(self) -> Iterator[Packet[Stream]]:
         yield from self._encode(None)
         yield from self._encoder.encode(None)
+
+    def _adapt(self, frame: AudioFrame) -> Iterator[Packet[Stream]]:
+        """Begin with another resampler where rate or channels change on the way: it takes one kind only."""
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._heard not in (None, kind):
+            yield from self._encode(None)
+            begun = round(self._timeline.origin / self._unit)
+            first = {} if self._next_pts is None else {"first_pts": str(self._next_pts + begun)}
+            self._resampler = self._new_resampler(**first)
+        self._heard = kind
 
     def _encode(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
         for resampled in self._resampler.resample(frame):

@@ -21,7 +21,7 @@ from av.subtitles.stream import SubtitleStream
 
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
-from vidsr.media.damage import Damage
+from vidsr.media.damage import Damage, Kind
 from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
@@ -93,6 +93,7 @@ class Passthrough:
         else:
             lane = self._lanes[stream.index] = self._lane(out, decided, stream)
             lane.on_damage = self._note_undecodable
+            lane.on_step_back = self._note_step_back
             target = lane.target
         copied = decided.fate is not Fate.CONVERT
         target.metadata.update(stream_tags(decided.stream, self._output, copied=copied))
@@ -182,13 +183,16 @@ class Passthrough:
         stamp = None if packet.pts is None else packet.pts * packet.time_base
         self._note(packet.stream.index, stamp, why)
 
-    def _note(self, index: int, time: Fraction | None, why: str) -> None:
+    def _note_step_back(self, packet: Packet[Stream], why: str) -> None:
+        self._note(packet.stream.index, _moment(packet), why, "backward")
+
+    def _note(self, index: int, time: Fraction | None, why: str, kind: Kind = "undecodable") -> None:
         """A run of the same trouble becomes one entry."""
         last = self.damage[-1] if self.damage else None
-        if last is not None and (last.kind, last.stream, last.detail) == ("undecodable", index, why):
+        if last is not None and (last.kind, last.stream, last.detail) == (kind, index, why):
             self.damage[-1] = replace(last, packets=last.packets + 1)
         else:
-            self.damage.append(Damage("undecodable", index, None, time, 1, why))
+            self.damage.append(Damage(kind, index, None, time, 1, why))
 
     def _note_unreadable(self, why: str) -> None:
         self.damage.append(Damage("unreadable", self._source.video_index, None, None, 1, why))
