@@ -11,7 +11,7 @@ import pytest
 from vidsr.bench import measure
 from vidsr.bench.candidates import Way
 from vidsr.bench.ceiling import Ceiling
-from vidsr.bench.measure import Effort, Spread, choose_picture, run_bench, turned
+from vidsr.bench.measure import Effort, Report, Spread, choose_picture, run_bench, turned
 from vidsr.bench.work import Work
 from vidsr.bench.workload import Memory, PipelineSpeed
 from vidsr.errors import DeviceError
@@ -116,6 +116,24 @@ def test_int8_is_measured_of_models_that_have_it(scripted: type[ScriptedWorker])
         (DEFAULT_MODEL, int8),
         ("RealESRGAN_x4plus", ONE),
     ]
+    assert ceilings_of(report) == ["fp32", "int8"]
+
+
+def test_no_ceiling_is_measured_that_no_model_needs(scripted: type[ScriptedWorker]) -> None:
+    int8 = Way("cpu", "openvino", "int8")
+    report = run_bench(["RealESRGAN_x4plus"], [ONE, int8], EFFORT, lambda _: None)
+    assert ceilings_of(report) == ["fp32"]
+    assert scripted.asked.count("ceiling the ceilings") == 1 + 3
+
+
+def test_a_model_without_any_of_the_ways_has_no_row(scripted: type[ScriptedWorker]) -> None:
+    int8 = Way("cpu", "openvino", "int8")
+    report = run_bench([DEFAULT_MODEL, "RealESRGAN_x4plus"], [int8], EFFORT, lambda _: None)
+    assert [result.model for result in report.results] == [DEFAULT_MODEL]
+
+
+def ceilings_of(report: Report) -> list[str]:
+    return [ceiling.precision for ceiling in report.ceilings]
 
 
 def test_no_round_is_begun_when_enough_time_is_spent(scripted: type[ScriptedWorker]) -> None:

@@ -133,6 +133,7 @@ def run_bench(models: Sequence[str], ways: Sequence[Way], effort: Effort, step: 
     VidsrError where not even the ceilings can be measured.
     """
     works = {model: _work(model) for model in models}
+    ways = [way for way in ways if any(_has(model, way) for model in models)]
     before = load_average()
     formats = list(dict.fromkeys((way.device, way.precision) for way in ways))
     ceilings: dict[tuple[str, str], list[Ceiling]] = {key: [] for key in formats}
@@ -149,14 +150,15 @@ def run_bench(models: Sequence[str], ways: Sequence[Way], effort: Effort, step: 
 
         measure_ceilings()
         for model, work in works.items():
-            for device in dict.fromkeys(way.device for way in ways):
+            its_ways = [way for way in ways if _has(model, way)]
+            for device in dict.fromkeys(way.device for way in its_ways):
                 slowest = min(c[0].flops_rate for key, c in ceilings.items() if key[0] == device)
                 width, height = choose_picture(work, slowest, effort.frame_seconds)
                 clip = Path(folder) / f"{width}x{height}.mkv"
                 if not clip.exists():
                     step(f"a clip of {width}x{height}")
                     write_clip(clip, width=width, height=height, frames=effort.clip_frames)
-                here = [way for way in ways if way.device == device and _has(model, way)]
+                here = [way for way in its_ways if way.device == device]
                 results += _measure_ways(
                     model, work, here, clip, (width, height), effort, step, measure_ceilings
                 )
