@@ -18,7 +18,7 @@ from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
 from vidsr.channel import StopSignal
 from vidsr.errors import ArchitectureError, UsageError, WeightsFormatError
 from vidsr.execute.prepare import prepare
-from vidsr.job import Job
+from vidsr.job import Job, Precision
 from vidsr.media.color import planes_to_rgb
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.models.compact import SRVGGNetCompact
@@ -28,6 +28,7 @@ from vidsr.weights.int8 import (
     SUFFIX,
     Int8Constants,
     Int8Layer,
+    constants_for,
     find_constants,
     loss_of,
     save_constants,
@@ -160,6 +161,20 @@ def test_constants_serve_exactly_the_weights_they_were_made_for() -> None:
     other = {name: value.clone() for name, value in loaded.network.state_dict().items()}
     other["body.0.bias"][0] += 1e-3
     assert find_constants(content_digest(loaded.architecture, other)) is None
+
+
+def test_only_int8_asks_for_constants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a damaged file of them is nobody's trouble who computes in another format."""
+    digest = load_network(find_preset(MODEL)).digest
+    found = constants_for("int8", digest)
+    assert found is not None
+    assert found.weights_digest == digest
+    (tmp_path / f"mine{SUFFIX}").write_bytes(b"12345678")
+    monkeypatch.setattr("vidsr.weights.int8.preset_folders", lambda: [tmp_path])
+    others: list[Precision] = ["auto", "fp32", "bf16", "fp16"]
+    assert [constants_for(precision, digest) for precision in others] == [None] * 4
+    with pytest.raises(WeightsFormatError, match="mine"):
+        constants_for("int8", digest)
 
 
 def test_what_cannot_run_in_int8_is_refused_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
 from vidsr.presets import DEFAULT_MODEL, find_preset
 from vidsr.progress.events import Event
-from vidsr.weights.int8 import find_constants
+from vidsr.weights.int8 import constants_for
 
 RGB = PixelFormat.parse("gbrp")
 """The samples of a picture are named after a layout in messages only; they are computed as R'G'B' floats."""
@@ -87,7 +87,7 @@ class Upscaler:
             chosen,
             name=backend,
             precision=precision,
-            constants=find_constants(loaded.digest) if precision == "int8" else None,
+            constants=constants_for(precision, loaded.digest),
         )
         self._batch, self._preset, self._loaded = batch, preset, loaded
         self._tile = tile

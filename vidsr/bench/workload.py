@@ -30,7 +30,7 @@ from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset
-from vidsr.weights.int8 import find_constants
+from vidsr.weights.int8 import constants_for
 from vidsr.weights.store import load_network
 
 QUEUE_FRAMES = 8
@@ -90,7 +90,7 @@ class Workload:
             self._device,
             name=way.backend,
             precision=way.precision,
-            constants=find_constants(loaded.digest) if way.precision == "int8" else None,
+            constants=constants_for(way.precision, loaded.digest),
         )
         self._info = probe(clip)
         layout = planar_equivalent(self._info.pixel_format)

@@ -41,7 +41,7 @@ from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
 from vidsr.progress.events import Event, Fetching, Started
-from vidsr.weights.int8 import find_constants
+from vidsr.weights.int8 import constants_for
 from vidsr.weights.store import LoadedGraph, LoadedNetwork, load_network, load_weights_file
 
 Show = Callable[[Event], None]
@@ -198,7 +198,7 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
         name=job.backend,
         precision=job.precision,
         checkpoint=stop.check,
-        constants=find_constants(prepared.loaded.digest) if job.precision == "int8" else None,
+        constants=constants_for(job.precision, prepared.loaded.digest),
     )
     pixels = prepared.source.width * prepared.source.height
     batch = job.batch or usual_batch(preset, prepared.loaded, backend, pixels)

@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vidsr.errors import WeightsFormatError
+from vidsr.job import Precision
 from vidsr.presets import preset_folders
 from vidsr.weights.tensor_files import read_safetensors
 
@@ -74,6 +75,15 @@ def find_constants(weights_digest: str) -> Int8Constants | None:
         if notes.get(BELONGS_TO) == weights_digest:
             return _constants(tensors, notes, path)
     return None
+
+
+def constants_for(precision: Precision, weights_digest: str) -> Int8Constants | None:
+    """The constants that a network needs to be run in a number format: only int8 needs any.
+
+    None also where int8 is asked for and there are none; whoever is to run it says so. Raises
+    WeightsFormatError for a damaged file of them.
+    """
+    return find_constants(weights_digest) if precision == "int8" else None
 
 
 def constants_files() -> list[Path]:
