@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.core import ParameterSource
 
 from vidsr.api.options import Options, make_job
 from vidsr.cli.upscale import job_of, resume_mode, upscale
@@ -75,6 +76,25 @@ def test_these_are_all_options_there_are() -> None:
     named = {name for _, options in WISHES for name in options}
     assert named == set(Options.__annotations__)
     assert named == set(inspect.signature(make_job).parameters) - {"source", "output"}
+
+
+RUN_BY = {
+    "segment": "segment_frames of vidsr.upscale",
+    "restart": "resume of vidsr.upscale",
+    "no_resume": "the same",
+    "progress": "on_event of vidsr.upscale",
+}
+"""Options of the command that say how a job is run, not what it is, and where Python has them."""
+
+
+def test_no_option_of_the_command_is_missing_here() -> None:
+    typed = set()
+    for words, options in WISHES:
+        context = upscale.make_context("vidsr", ["in.mkv", "out.mkv", *words.split()])
+        given = {n for n in context.params if context.get_parameter_source(n) == ParameterSource.COMMANDLINE}
+        typed |= given - {"source", "output"} if options else set()
+    named = {option.name for option in upscale.params} - {"source", "output"}
+    assert typed == named - set(RUN_BY)
 
 
 def test_no_field_of_a_job_is_out_of_reach() -> None:
