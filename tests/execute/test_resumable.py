@@ -254,6 +254,20 @@ def test_a_job_shorter_than_a_segment_is_written_directly(tmp_path: Path, repeat
     assert packet_lines(output, "v:0") == packet_lines(expected, "v:0")
 
 
+def test_of_a_single_segment_nothing_is_put_together(tmp_path: Path, repeat_2x: Path) -> None:
+    """30 frames without a cut, where segments have at least 20."""
+    events: list[Event] = []
+    output = tmp_path / "out.mkv"
+    wish = RangeRequest(first_frame=0, last_frame=30)
+    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=LOSSLESS, range=wish)
+    with crash_after(1):
+        run_resumable(job, show=lambda _: None, length=SegmentLength(20, 1000))
+    run_resumable(job, show=events.append, length=SegmentLength(20, 1000))
+    assert any(isinstance(event, Note) and event.text.startswith("continuing: 30") for event in events)
+    assert not any(isinstance(event, Joining) for event in events)
+    assert len(frame_lines(output)) == 30
+
+
 def test_scenes_decide_where_segments_end(tmp_path: Path, repeat_2x: Path) -> None:
     """The sample's only cut is at frame 36; segments of at least 20 frames end there."""
     output = tmp_path / "out.mkv"

@@ -219,12 +219,17 @@ class _LongRun:
         ordered = [receipt for receipt in filling.ordered if receipt.file]
         if not ordered:
             check_frames(self.prepared.job, 0, 0, filling.damage)  # says that there was nothing to decode
+
+        def show_joining(done: int) -> None:
+            if len(ordered) > 1:  # a single one is not put together with anything
+                self.show(Joining(done, len(ordered)))
+
         join(
             writer,
             [self.workspace.path(receipt) for receipt in ordered],
             reorder=max(receipt.reorder for receipt in ordered),
             stop=self.stop,
-            on_file=lambda done: self.show(Joining(done, len(ordered))),
+            on_file=show_joining,
         )
 
     @contextmanager
