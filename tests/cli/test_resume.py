@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,8 @@ from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.models.compact import SRVGGNetCompact
 
 KILLS = 1
-MANY_KILLS = 30
+SEGMENT_FRAMES = 8
+"""Nine segments in all."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(output: Path, weights: Path, *more: str) -> list[str]:
     run = [sys.executable, "-m", "vidsr", str(SAMPLE), str(output), "--weights", str(weights)]
-    return [*run, "--backend", "torch", "--precision", "fp32", "--segment", "8", "--progress", "plain", *more]
+    run += ["--backend", "torch", "--precision", "fp32", "--segment", str(SEGMENT_FRAMES)]
+    return [*run, "--progress", "plain", *more]
 
 
 def begin(output: Path, weights: Path, *more: str) -> subprocess.Popen[str]:
@@ -59,10 +64,15 @@ def complete(output: Path, weights: Path, *more: str) -> str:
     return said
 
 
-def wait_for_work(process: subprocess.Popen[str], output: Path) -> None:
-    """Until the first segment is being written, or the process has ended."""
-    folder = output.with_name(f".{output.name}.vidsr")
-    while process.poll() is None and not list(folder.glob("*.packets*")):
+def folder_of(output: Path) -> Path:
+    return output.with_name(f".{output.name}.vidsr")
+
+
+def wait_for_new(
+    pattern: str, count: int, process: subprocess.Popen[str], output: Path, old: set[Path]
+) -> None:
+    """Until there are so many more files than the old ones, or the process has ended."""
+    while process.poll() is None and len(set(folder_of(output).glob(pattern)) - old) < count:
         time.sleep(0.005)
 
 
@@ -71,7 +81,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> tuple[Path
     """An uninterrupted run, and the seconds from its first segment until there was nothing left to do."""
     output = tmp_path_factory.mktemp("whole") / "whole.mkv"
     process = begin(output, weights)
-    wait_for_work(process, output)
+    wait_for_new("*.packets*", 1, process, output, set())
     begun = time.monotonic()
     while process.poll() is None and not is_complete(output):
         time.sleep(0.005)
@@ -83,7 +93,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> tuple[Path
 
 def is_complete(output: Path) -> bool:
     """Whether the output has its name and nothing else is left of the job."""
-    return output.exists() and not output.with_name(f".{output.name}.vidsr").exists()
+    return output.exists() and not folder_of(output).exists()
 
 
 def leftovers(output: Path) -> list[str]:
@@ -92,41 +102,69 @@ def leftovers(output: Path) -> list[str]:
 
 def wait_for_segments(process: subprocess.Popen[str], output: Path, count: int) -> None:
     deadline = time.monotonic() + 100
-    folder = output.with_name(f".{output.name}.vidsr")
-    while len(list(folder.glob("*.packets"))) < count:
+    while len(list(folder_of(output).glob("*.packets"))) < count:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def check_killed_at(
-    moments: list[float], output: Path, weights: Path, whole: tuple[Path, float]
-) -> list[str]:
-    """Kill a run at each moment, then let one finish; gives how many frames each found finished.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a run is killed.
 
-    moments: seconds after the first segment was begun; negative ones after the start of the process.
+    segments: so many are finished that were not before; 0: one is being written; None: it has only begun.
+    seconds: after that.
     """
-    kept = []
-    for moment in moments:
-        process = begin(output, weights)
-        if moment >= 0:
-            wait_for_work(process, output)
-        try:
-            process.wait(timeout=abs(moment))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-        if is_complete(output):  # it was faster this time
-            assert frame_lines(output) == frame_lines(whole[0])
+
+    segments: int | None
+    seconds: float
+
+
+def run_until(moment: Moment, output: Path, weights: Path) -> str:
+    """A run that is killed then, if it has not ended; gives what it said."""
+    old = set(folder_of(output).glob("*.packets*"))
+    process = begin(output, weights)
+    if moment.segments is not None:
+        pattern = "*.packets" if moment.segments else "*.packets*"
+        wait_for_new(pattern, moment.segments or 1, process, output, old)
+    with suppress(subprocess.TimeoutExpired):
+        assert process.wait(timeout=moment.seconds) == 0, process.communicate()
+    process.kill()
+    _, said = process.communicate()
+    return said
+
+
+def check_killed_at(moments: list[Moment], output: Path, weights: Path, expected: Path) -> int:
+    """Kill one run after the other, then let one finish; gives how many found something to go on from.
+    The output is removed.
+
+    Each that came as far as a segment of its own had found exactly what lay on the disk. One that ended
+    before anybody looked is made again where its moment is one of progress.
+    """
+    resumed = 0
+    waiting: deque[Moment | None] = deque([*moments, None])  # None: the run that may finish
+    while waiting:
+        moment, there = waiting.popleft(), frames_on_disk(output)
+        said = complete(output, weights) if moment is None else run_until(moment, output, weights)
+        found = [int(frames) for frames in re.findall(r"continuing: (\d+) of", said)]
+        may_be_silent = moment is not None and moment.segments is None
+        assert found == ([there] if there else []) or (may_be_silent and not found), said
+        resumed += len(found)
+        if moment is not None and is_complete(output):
+            assert frame_lines(output) == frame_lines(expected)
             output.unlink()
-        kept += re.findall(r"continuing: (\d+) of", said)
-    kept += re.findall(r"continuing: (\d+) of", complete(output, weights))
-    expected = whole[0]
+            if moment.segments:
+                waiting.appendleft(moment)
     assert frame_lines(output) == frame_lines(expected)
     for stream in ("v:0", "a:0", "s:0"):
         assert packet_lines(output, stream) == packet_lines(expected, stream)
     assert leftovers(output) == []
-    return kept
+    output.unlink()
+    return resumed
+
+
+def frames_on_disk(output: Path) -> int:
+    return SEGMENT_FRAMES * len(list(folder_of(output).glob("*.packets")))
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
@@ -134,8 +172,9 @@ def test_killed_at_a_random_moment_the_same_command_completes_it(
     tmp_path: Path, weights: Path, whole: tuple[Path, float], seed: int
 ) -> None:
     """Decoded frames with their times, and all packets, are those of the uninterrupted run."""
-    moment = random.Random(seed).uniform(0.0, 1.0) * whole[1]
-    check_killed_at([moment], tmp_path / "out.mkv", weights, whole)
+    expected, seconds = whole
+    moment = Moment(0, random.Random(seed).uniform(0.0, 1.0) * seconds)
+    check_killed_at([moment], tmp_path / "out.mkv", weights, expected)
 
 
 @pytest.mark.slow
@@ -143,17 +182,16 @@ def test_killed_at_a_random_moment_the_same_command_completes_it(
 def test_killed_at_thirty_random_moments_it_is_still_completed(
     tmp_path: Path, weights: Path, whole: tuple[Path, float]
 ) -> None:
+    output, (expected, seconds) = tmp_path / "out.mkv", whole
     chance = random.Random(11)
-    resumed = []
-    for group in range(MANY_KILLS // 3):
-        # one in six while the program is still being loaded
-        moments = [chance.uniform(-0.2, 1.0) * whole[1] for _ in range(3)]
-        resumed += check_killed_at(moments, tmp_path / f"out{group}.mkv", weights, whole)
-        (tmp_path / f"out{group}.mkv").unlink()
-    # Some runs had finished something when they were killed, and the next one went on from there: 8 beside
-    # other tests, where all of the moments come early.
-    assert len(resumed) > MANY_KILLS // 6
-    assert len(set(resumed)) > 3
+    for _ in range(8):  # three kills after two segments at most leave three of the nine to be computed
+        moments = [Moment(chance.randint(1, 2), chance.uniform(0.0, 0.05)) for _ in range(3)]
+        # all but the first run of each group found something, however quick the machine is
+        assert check_killed_at(moments, output, weights, expected) == 3
+    loading = [Moment(None, chance.uniform(0.0, most)) for most in (0.05, 0.5, 2.0)]
+    check_killed_at(loading, output, weights, expected)
+    anywhere = [Moment(0, chance.uniform(0.0, 1.0) * seconds) for _ in range(3)]
+    check_killed_at(anywhere, output, weights, expected)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
