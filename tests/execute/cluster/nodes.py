@@ -23,6 +23,15 @@ STORE_BYTES = 80 * 2**20
 PATIENCE_SECONDS = 90
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that computes. raylet: the process that is its node. is_head: whether that is the head."""
+
+    process: int
+    raylet: int
+    is_head: bool
+
+
 @dataclass
 class RayNodes:
     """A cluster. address: of its head."""
@@ -68,9 +77,9 @@ class RayNodes:
             logs = "".join(path.read_text() for path in self.folder.glob("node*.log"))
             assert time.monotonic() < deadline, f"{said.stdout}{said.stderr}{logs}"
 
-    def at_work(self) -> dict[int, bool]:
-        """Process ids of its nodes that compute a segment at this moment; whether each is the head."""
-        found = {}
+    def at_work(self) -> set[Worker]:
+        """Processes that compute a segment at this moment."""
+        found = set()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -82,7 +91,7 @@ class RayNodes:
             except OSError:
                 continue  # it has just ended
             if str(self.folder).encode() in words:
-                found[raylet] = b"--head" in words
+                found.add(Worker(int(entry.name), raylet, b"--head" in words))
         return found
 
 

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.execute.cluster.nodes import RayNodes, environment, ray_head
+from tests.execute.cluster.nodes import RayNodes, Worker, environment, ray_head
 from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines
 from vidsr.models.compact import SRVGGNetCompact
@@ -111,14 +112,45 @@ def check_same(output: Path, expected: Path) -> None:
     assert list(Path(tempfile.gettempdir()).glob("vidsr-ray-*")) == []
 
 
-def wait_for_raylets(cluster: RayNodes, process: subprocess.Popen[str], count: int) -> dict[int, bool]:
-    """Until so many nodes compute segments at once."""
+@contextmanager
+def held(cluster: RayNodes, process: subprocess.Popen[str], nodes: int) -> Iterator[set[Worker]]:
+    """Workers of so many nodes stand still, each in the middle of a segment, until the block ends.
+
+    The first waits for the last, so that the job cannot end before all have begun. A node may have several:
+    while one of its workers waits for Ray itself, it begins another.
+    """
+    workers: set[Worker] = set()
     deadline = time.monotonic() + 200
-    while len(found := cluster.at_work()) < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+    try:
+        while len({worker.raylet for worker in workers}) < nodes:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            found = cluster.at_work() - workers
+            signal_all(found, signal.SIGSTOP)
+            ended = found - cluster.at_work()  # just before it was stopped
+            signal_all(ended, signal.SIGCONT)
+            workers |= found - ended
+            time.sleep(0.02)
+        yield workers
+    finally:
+        signal_all(workers, signal.SIGCONT)
+
+
+def signal_all(workers: set[Worker], sent: signal.Signals) -> None:
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            os.kill(worker.process, sent)
+
+
+def read_until(words: str, process: subprocess.Popen[str]) -> str:
+    """What a process says up to these words."""
+    assert process.stderr is not None
+    said = ""
+    while words not in said:
+        more = os.read(process.stderr.fileno(), 2**16)
+        assert more, said
+        said += more.decode()
+    return said
 
 
 def test_two_nodes_that_share_a_folder_give_what_one_process_gives(
@@ -127,9 +159,10 @@ def test_two_nodes_that_share_a_folder_give_what_one_process_gives(
     with ray_head(cpus=1) as cluster:
         cluster.add()
         process = begin_on(cluster, film, output, weights)
-        at_work = wait_for_raylets(cluster, process, 2)
+        with held(cluster, process, 2) as workers:
+            pass
         said = complete(process)
-    assert sorted(at_work.values()) == [False, True]
+    assert {worker.is_head for worker in workers} == {False, True}
     assert "Ray cluster of 2 nodes: up to 2 workers with 1 core each" in said
     assert "sent through Ray" not in said
     check_same(output, expected)
@@ -154,17 +187,18 @@ def test_the_segment_of_a_killed_node_is_computed_elsewhere(
     with ray_head(cpus=1) as cluster:
         cluster.add(hidden=None if is_shared else film.parent)
         process = begin_on(cluster, film, output, weights)
-        (node,) = (raylet for raylet, is_head in wait_for_raylets(cluster, process, 2).items() if not is_head)
-        os.kill(node, signal.SIGKILL)
-        said = complete(process)
+        with held(cluster, process, 2) as workers:
+            doomed = {worker for worker in workers if not worker.is_head}
+            (raylet,) = {worker.raylet for worker in doomed}
+            os.kill(raylet, signal.SIGKILL)
+            signal_all(doomed, signal.SIGKILL)
+            said = read_until("has left the cluster", process)
+        said += complete(process)
     assert ("sent through Ray" in said) is not is_shared
-    if is_shared:  # quick enough to be done before anybody looks for the node
-        check_same(output, expected)
-    else:  # a dead machine cannot clear up; the next one that runs there does
-        assert "has left the cluster" in said
+    if not is_shared:  # a dead machine cannot clear up; the next one that runs there does
         for left in Path(tempfile.gettempdir()).glob("vidsr-ray-*"):
             shutil.rmtree(left)
-        check_same(output, expected)
+    check_same(output, expected)
 
 
 @needs_root
@@ -176,7 +210,8 @@ def test_an_interrupt_saves_what_every_node_has(
     with ray_head(cpus=1) as cluster:
         cluster.add(hidden=film.parent)
         process = begin_on(cluster, film, output, weights)
-        wait_for_raylets(cluster, process, 2)
+        with held(cluster, process, 2):
+            pass
         folder = output.with_name(f".{output.name}.vidsr")
         deadline = time.monotonic() + 60
         while len(list(folder.glob("*.packets"))) < 2:
@@ -190,7 +225,7 @@ def test_an_interrupt_saves_what_every_node_has(
         assert kept is not None, said
         assert int(kept[1]) >= 12
         assert "Traceback" not in said
-        assert cluster.at_work() == {}
+        assert cluster.at_work() == set()
     process = begin(film, output, weights, "--segment", "6")
     assert f"continuing: {kept[1]} of about 72 frames" in complete(process)
     check_same(output, expected)
