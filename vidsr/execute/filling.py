@@ -39,7 +39,9 @@ class Filling:
         self.receipts.append(receipt)
 
     def keep_if_new(self, receipt: SegmentReceipt) -> None:
-        """The same, unless some of it is there already: then its file is removed."""
+        """The same, unless it is on record already, or some of it by another: then its file is removed."""
+        if receipt in self.receipts:
+            return
         if any(overlap(receipt.segment, other.segment) for other in self.receipts):
             self.discard(receipt)
         else:

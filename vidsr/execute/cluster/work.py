@@ -69,7 +69,7 @@ class Work:
         """Wait a moment for whatever is finished next, and put it on record."""
         done, _ = wait(self._under_way, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
-            task = self._under_way.pop(future)
+            task = self._under_way[future]
             self.order.board.leave.remote(task.stretch.first_index)
             answer = answer_of(future, self.ray)
             if answer is None:
@@ -78,6 +78,7 @@ class Work:
                     "run it on this machine to see why: leave --ray out",
                 )
             self._handle(task, answer)
+            del self._under_way[future]  # not earlier: a signal may come between, and `_save` looks here
 
     def _handle(self, task: Task, answer: Answer) -> None:
         if answer.lacks_files:
