@@ -7,7 +7,13 @@ from typing import Literal
 
 import torch
 
-from vidsr.backends.choose import choose_device, cpu_multiplies_bf16, cpu_multiplies_int8
+from vidsr.backends.choose import (
+    choose_device,
+    cpu_multiplies_bf16,
+    cpu_multiplies_int8,
+    gpu_multiplies_bf16,
+    gpu_multiplies_fp16,
+)
 from vidsr.backends.openvino import openvino_is_installed
 
 Backend = Literal["torch", "openvino"]
@@ -53,6 +59,11 @@ def _ways(device: torch.device) -> list[Way]:
                 ways.append(Way(name, "openvino", "int8"))
             return ways
         case "cuda":
-            return [Way(name, "torch", precision) for precision in ("fp16", "bf16", "fp32")]
+            formats = (
+                *(("fp16",) if gpu_multiplies_fp16(device) else ()),
+                *(("bf16",) if gpu_multiplies_bf16(device) else ()),
+                "fp32",
+            )
+            return [Way(name, "torch", precision) for precision in formats]
         case _:
             return [Way(name, "torch", "fp32")]
