@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vidsr.api.options import LEAST_TILE, FilePath
 from vidsr.backends.choose import choose_device
+from vidsr.backends.device_faults import faults_named
 from vidsr.backends.open import open_backend
 from vidsr.errors import UsageError
 from vidsr.execute.prepare import load_model, usual_batch
@@ -113,7 +114,7 @@ class Upscaler:
 
         When the device runs out of memory, fewer pictures or parts of one are computed at once. Raises
         TypeError or ValueError for anything else than such pictures, DeviceMemoryError when not even a small
-        part of one fits, and ValueError when the Upscaler was closed.
+        part of one fits, DeviceError when the device fails, and ValueError when the Upscaler was closed.
         """
         if self._is_closed:
             raise ValueError("this Upscaler was closed")
@@ -210,13 +211,15 @@ class _Fitting:
         self.size = source.height, source.width
         self.renderer = renderer
         self._healing = healing
+        self._device = renderer.backend.device
 
     def all(self, pictures: Sequence[Part], work: Callable[[Sequence[Part]], Any]) -> list[Any]:
         """What `work` gives for all pictures, in order, as many at once as fit."""
         results: list[Any] = []
         begun = 0
-        while begun < len(pictures):
-            end = begun + self._healing.batch_size
-            results += self._healing.compute(pictures[begun:end], work)
-            begun = end
+        with faults_named(self._device):
+            while begun < len(pictures):
+                end = begun + self._healing.batch_size
+                results += self._healing.compute(pictures[begun:end], work)
+                begun = end
         return results

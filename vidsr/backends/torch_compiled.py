@@ -11,6 +11,7 @@ it is takes 0.75, and OpenVINO 0.455.
 from __future__ import annotations
 
 import copy
+import importlib.util
 import shutil
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,9 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Checkpoint, never_stop
-from vidsr.backends.torch_eager import TorchBackend, out_of_memory
+from vidsr.backends.choose import VOLTA
+from vidsr.backends.device_faults import is_out_of_memory
+from vidsr.backends.torch_eager import TorchBackend, full_float32, out_of_memory
 from vidsr.errors import DeviceError
 from vidsr.models.base import Network
 
@@ -45,11 +48,13 @@ class CompiledTorchBackend(TorchBackend):
         *,
         checkpoint: Checkpoint = never_stop,
     ) -> None:
-        """Raises DeviceError where a CPU is to be used and there is no C++ compiler."""
+        """Raises DeviceError where inductor lacks what it needs: a C++ compiler, on CUDA Triton."""
         if device.type == "cpu" and not compiler_is_installed():
             raise DeviceError(
                 "inductor needs a C++ compiler", "install g++ or clang++, or leave out --backend"
             )
+        if device.type == "cuda":
+            _check_triton(device)
         super().__init__(network, device, dtype, checkpoint=checkpoint)
         self.words = f"{self.words}, compiled"
         self._checkpoint = checkpoint
@@ -59,14 +64,21 @@ class CompiledTorchBackend(TorchBackend):
 
     def __call__(self, batch: Tensor) -> Tensor:
         if self._compiled is None:
-            self._compile(batch)
+            try:
+                self._compile(batch)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise out_of_memory(self.device, batch) from error
+                raise _could_not_compile(error) from error
         if batch.shape != self._shape or self._compiled is None:
             return super().__call__(batch)
         self._checkpoint()
         try:
             return self._run(self._compiled, batch)
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(self.device, batch) from error
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(self.device, batch) from error
+            raise
 
     def _compile(self, batch: Tensor) -> None:
         """Compile for this batch's shape, which runs it once."""
@@ -82,5 +94,19 @@ class CompiledTorchBackend(TorchBackend):
     @staticmethod
     def _run(compiled: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         # frozen weights are constants of the graph, which needs gradients off but no inference mode
-        with torch.inference_mode(mode=False), torch.no_grad():
+        with torch.inference_mode(mode=False), torch.no_grad(), full_float32(batch.dtype):
             return compiled(batch.clone(memory_format=torch.channels_last))
+
+
+def _check_triton(device: torch.device) -> None:
+    if importlib.util.find_spec("triton") is None:
+        raise DeviceError("inductor needs Triton on CUDA", "install triton, or leave out --backend")
+    if torch.version.hip is None and torch.cuda.get_device_capability(device) < VOLTA:
+        raise DeviceError(
+            f"inductor cannot compile for {torch.cuda.get_device_name(device)}", "leave out --backend"
+        )
+
+
+def _could_not_compile(error: RuntimeError) -> DeviceError:
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return DeviceError(f"inductor could not compile the network: {said[0]}", "leave out --backend")

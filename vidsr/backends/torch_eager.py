@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from vidsr.backends.base import Checkpoint, never_stop
 from vidsr.backends.choose import DTYPES
+from vidsr.backends.device_faults import faults_named, is_out_of_memory
 from vidsr.errors import DeviceMemoryError
 from vidsr.models.base import Network
 
@@ -29,6 +32,7 @@ class TorchBackend:
         *,
         checkpoint: Checkpoint = never_stop,
     ) -> None:
+        """Raises DeviceMemoryError where the weights do not fit, DeviceError where torch cannot run there."""
         self.device = device
         self.dtype = dtype
         self.scale = network.scale
@@ -37,8 +41,9 @@ class TorchBackend:
         self.streams = 1
         self.words = f"torch {precision_words(dtype)} on {device_words(device)}"
         # A copy: the caller's network stays in fp32 for whoever wants it next.
-        self._network = copy.deepcopy(network).to(device=device, dtype=dtype).eval()
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with faults_named(device):
+            self._network = copy.deepcopy(network).to(device=device, dtype=dtype).eval()
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
         def before_layer(_module: nn.Module, _inputs: Any) -> None:
             checkpoint()
@@ -51,10 +56,35 @@ class TorchBackend:
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> Tensor:
         try:
-            result: Tensor = self._network(batch.contiguous(memory_format=torch.channels_last))
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(self.device, batch) from error
+            with full_float32(self.dtype):
+                result: Tensor = self._network(batch.contiguous(memory_format=torch.channels_last))
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(self.device, batch) from error
+            raise
         return result
+
+
+@contextmanager
+def full_float32(dtype: torch.dtype) -> Iterator[None]:
+    """Within it, convolutions of float32 multiply float32.
+
+    On CUDA torch lets cuDNN multiply TF32 instead, which has float16's 10 bits: nobody who asks for fp32
+    wants that, since fp16 is faster and as exact. The setting is the process's, so it is put back.
+    """
+    if dtype != torch.float32:
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+    cudnn.allow_tf32 = False  # both at once, which the older switch is: where they differ, it cannot be read
+    try:
+        yield
+    finally:
+        if before == ("tf32", "tf32"):
+            cudnn.allow_tf32 = True
+        else:
+            cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
 
 
 def out_of_memory(device: torch.device, batch: Tensor) -> DeviceMemoryError:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from vidsr.backends.base import Backend
+from vidsr.backends.device_faults import is_out_of_memory
 from vidsr.errors import DeviceMemoryError
 from vidsr.infer.picture import Picture
 from vidsr.infer.render import Renderer
@@ -54,7 +55,9 @@ class Healing:
     def _portions(self, pictures: Sequence[T], work: Callable[[Sequence[T]], R]) -> list[R]:
         try:
             return [work(pictures)]
-        except (DeviceMemoryError, torch.OutOfMemoryError) as error:
+        except (DeviceMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             self._good_batches = 0
             if len(pictures) == 1:
                 self._use_smaller_tiles(error)
@@ -67,7 +70,7 @@ class Healing:
         self.batch_size = min(self.batch_size, half)
         return self._portions(pictures[:half], work) + self._portions(pictures[half:], work)
 
-    def _use_smaller_tiles(self, error: DeviceMemoryError | torch.OutOfMemoryError) -> None:
+    def _use_smaller_tiles(self, error: DeviceMemoryError | RuntimeError) -> None:
         """Halve the window; raise DeviceMemoryError where a smaller one would only waste work."""
         present = self._renderer.backend.window if isinstance(self._renderer.backend, TiledBackend) else None
         window = (present or max(self._source.width, self._source.height)) // 2

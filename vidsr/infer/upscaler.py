@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Backend
+from vidsr.backends.device_faults import faults_named
 from vidsr.errors import FrameSizeError
 from vidsr.frames import Frame
 from vidsr.infer.healing import Healing
@@ -50,16 +51,21 @@ class Batch:
 class PendingFrames:
     """Upscaled frames on their way back to the host."""
 
-    def __init__(self, parts: Sequence[tuple[Batch, Download]], picture: Picture) -> None:
+    def __init__(
+        self, parts: Sequence[tuple[Batch, Download]], picture: Picture, device: torch.device
+    ) -> None:
         self._parts = parts
         self._picture = picture
+        self._device = device
 
     def result(self) -> list[Frame]:
-        return [
-            frame.with_planes(planes, self._picture.format, self._picture.color)
-            for batch, download in self._parts
-            for frame, planes in zip(batch.frames, download(), strict=True)
-        ]
+        """Wait for them. Raises DeviceError where the device failed while it computed them."""
+        with faults_named(self._device):
+            return [
+                frame.with_planes(planes, self._picture.format, self._picture.color)
+                for batch, download in self._parts
+                for frame, planes in zip(batch.frames, download(), strict=True)
+            ]
 
 
 class Upscaler:
@@ -88,7 +94,7 @@ class Upscaler:
         # One batch computing while the one before it is downloaded and handed on. A CPU computes in
         # submit() itself, so that nothing would be gained by holding frames back.
         self.in_flight = 1 if backend.device.type == "cuda" else 0
-        self._dtype = backend.dtype
+        self._device, self._dtype = backend.device, backend.dtype
         self._source = source
         self._target = target
         self._transfer: Transfer = open_transfer(backend.device)
@@ -123,7 +129,7 @@ class Upscaler:
         """Start computing frames of the source picture.
 
         Raises FrameSizeError for a frame of another size or layout, DeviceMemoryError when not even
-        a small tile of one frame fits.
+        a small tile of one frame fits, DeviceError where the device fails.
         """
         for frame in frames:
             if (frame.width, frame.height, frame.format) != (
@@ -135,7 +141,9 @@ class Upscaler:
                     f"frame {frame.index} ({float(frame.time):.3f} s) is {frame.width}x{frame.height} "
                     f"{frame.format.name}; the stream began as {self._source}"
                 )
-        return PendingFrames(self._healing.compute(frames, self._compute), self._target)
+        with faults_named(self._device):
+            parts = self._healing.compute(frames, self._compute)
+        return PendingFrames(parts, self._target, self._device)
 
     @torch.inference_mode()
     def _compute(self, frames: Sequence[Frame]) -> tuple[Batch, Download]:
