@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.infer.test_upscaler import NearestBackend, gray_frame, make
+from tests.infer.test_upscaler import NearestBackend, gray_frame, make, picture
 from vidsr.backends.device_faults import faults_named
 from vidsr.backends.torch_compiled import CompiledTorchBackend, compiler_is_installed
 from vidsr.backends.torch_eager import TorchBackend
 from vidsr.errors import DeviceError, DeviceMemoryError
+from vidsr.infer.upscaler import Upscaler
 from vidsr.models.compact import SRVGGNetCompact
 
 CPU = torch.device("cpu")
@@ -119,7 +120,7 @@ def test_nothing_of_a_failed_attempt_is_alive_when_less_is_tried() -> None:
     """Or its memory would be missing for the next: an exception keeps every frame's variables alive."""
     network = _RememberingNetwork(num_feat=4, num_conv=0, upscale=2).eval().requires_grad_(False)
     backend = TorchBackend(network, CPU, torch.float32)
-    upscaler = make(backend, 2)
+    upscaler = Upscaler(backend, picture(12, 10), picture(24, 20), batch_size=2)
     gc.collect()
     gc.disable()  # what only the collector of cycles frees is freed at any time, or not in time
     try:

@@ -28,7 +28,7 @@ Memory: TypeAlias = tuple[Tensor, ...]
 
 
 class Changes(Protocol):
-    """One way of comparing; all tensors stay on the device of the pixels.
+    """One way of comparing; all tensors but the blocks to renew are on the device of the pixels.
 
     grid: whose blocks are compared.
     """
@@ -44,7 +44,10 @@ class Changes(Protocol):
         ...
 
     def renew(self, memory: Memory, look: Look, blocks: Tensor) -> Memory:
-        """The blocks, bool (rows, columns), were computed from this frame, the others keep their own."""
+        """The blocks, bool (rows, columns), were computed from this frame, the others keep their own.
+
+        blocks: on the host, lest it wait to know how many there are.
+        """
         ...
 
     def changed(self, memory: Memory, look: Look) -> Tensor:
@@ -158,7 +161,8 @@ class NearInput:
         red, green, blue = pixels.to(torch.float32).mul(255)
         luma = red * 0.299 + green * 0.587 + blue * 0.114
         chroma = torch.stack([blue - luma, red - luma])
-        chroma *= torch.tensor([[[0.5 / 0.886]], [[0.5 / 0.701]]], device=pixels.device) * CHROMA_WEIGHT
+        chroma[0] *= CHROMA_WEIGHT * 0.5 / 0.886
+        chroma[1] *= CHROMA_WEIGHT * 0.5 / 0.701
         colours = F.pad(torch.cat([luma[None], chroma])[None], self._to_cells, mode="replicate")[0]
         return (
             F.pad(colours[0], self._to_windows).to(torch.float16),
@@ -181,10 +185,11 @@ class NearInput:
 
     def renew(self, memory: Memory, look: Look, blocks: Tensor) -> Memory:
         luma, chroma, _ = look
+        rows, columns = blocks.nonzero().to(luma.device).unbind(1)
         renewed = []
         for old, new in zip(memory, (self._windows(luma, 1), self._windows(chroma, 2)), strict=True):
             windows = old.clone()
-            windows[blocks] = new[blocks]
+            windows[rows, columns] = new[rows, columns]
             renewed.append(windows)
         return tuple(renewed)
 

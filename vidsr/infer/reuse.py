@@ -132,7 +132,7 @@ class Reuse:
         if not windows:
             return _Draft(number, base, base, [], wanted)
         kept = self._grid.kept(windows)
-        memory = self._changes.renew(base.memory, look, torch.from_numpy(kept).to(frame.device))
+        memory = self._changes.renew(base.memory, look, torch.from_numpy(kept))
         return _Draft(number, _Shown(memory, sketch), base, windows, kept)
 
     def _redrawn(self, number: int, look: Look, sketch: Tensor) -> _Draft:
@@ -147,7 +147,9 @@ class Reuse:
         """Give every draft's picture its planes."""
         redrawn = [draft for draft in drafts if draft.windows is None]
         if redrawn:
-            whole = pixels if len(redrawn) == len(pixels) else pixels[[draft.number for draft in redrawn]]
+            # not by a list of numbers, for whose copy to the device the host would wait
+            some = len(redrawn) < len(pixels)
+            whole = torch.stack([pixels[draft.number] for draft in redrawn]) if some else pixels
             batch = self._renderer.whole(whole)
             for k, draft in enumerate(redrawn):
                 # of its own, lest a remembered picture keep its whole batch in memory

@@ -91,7 +91,9 @@ class CudaTransfer:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._up = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        # Of a higher priority: what is prepared there is many short kernels whose result the host waits for,
+        # and each would else stand behind a kernel of the network that fills the device
+        self._up = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         self._compute = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._down = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
@@ -131,7 +133,8 @@ class CudaTransfer:
                 target.copy_(plane, non_blocking=True)
                 plane.record_stream(self._down)
                 host.append(target)
-            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            # blocking: waiting else keeps a core busy, which decoder and encoder need
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record(self._down)
 
         def wait() -> list[tuple[Plane, ...]]:

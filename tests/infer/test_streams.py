@@ -1,0 +1,116 @@
+"""What runs beside what on CUDA, on imitated streams: every access in order, and who waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from tests.infer.streams import Streams, imitated
+from tests.infer.test_upscaler import BT709, NearestBackend, picture
+from vidsr.frames import Frame, PixelFormat
+from vidsr.infer import upscaler as upscaling
+from vidsr.infer.transfer import CudaTransfer
+from vidsr.infer.upscaler import Upscaler
+from vidsr.job import ReuseMode
+
+WIDTH, HEIGHT = 160, 128
+FORMAT = PixelFormat.parse("yuv420p")
+
+
+@pytest.fixture
+def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
+    monkeypatch.setattr(upscaling, "open_transfer", CudaTransfer)
+    with imitated(monkeypatch, iter(("up", "compute", "down"))) as found:
+        yield found
+
+
+def film(count: int) -> list[Frame]:
+    """A picture in which something else changes from frame to frame, and now and then nothing or all."""
+    generator = np.random.default_rng(3)
+    still = generator.integers(40, 190, (HEIGHT, WIDTH), np.uint8)
+    gray = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    frames = []
+    for index in range(count):
+        luma = still.copy()
+        if index % 7 == 5:
+            luma = 255 - luma
+        elif index % 3:
+            luma[8 * index % 100 :][:20, 30:60] += 40
+        planes = (luma, gray, gray)
+        frames.append(Frame(planes, FORMAT, BT709, pts=index, time_base=Fraction(1, 24), index=index))
+    return frames
+
+
+def run(reuse: ReuseMode) -> list[tuple[np.ndarray, ...]]:
+    """Two batches under way at any time, as in the pipeline."""
+    backend = NearestBackend(2)
+    backend.halo = 3
+    target = picture(2 * WIDTH, 2 * HEIGHT)
+    upscaler = Upscaler(backend, picture(WIDTH, HEIGHT), target, batch_size=4, reuse=reuse)
+    frames = film(16)
+    pending, done = [], []
+    for start in range(0, len(frames), 4):
+        pending.append(upscaler.submit(frames[start : start + 4]))
+        if len(pending) > 1:
+            done += pending.pop(0).result()
+    done += pending.pop().result()
+    return [frame.planes for frame in done]
+
+
+@pytest.mark.parametrize("reuse", ["off", "exact", "near"])
+def test_every_access_comes_after_what_it_needs(streams: Streams, reuse: ReuseMode) -> None:
+    planes = run(reuse)
+    streams.check_allocator()
+    assert streams.errors == []
+    for (luma, *_), frame in zip(planes, film(16), strict=True):
+        assert np.array_equal(luma, frame.planes[0].repeat(2, 0).repeat(2, 1)) or reuse == "near"
+
+
+@pytest.mark.parametrize("reuse", ["off", "exact", "near"])
+def test_the_host_never_waits_for_the_network(streams: Streams, reuse: ReuseMode) -> None:
+    """But for finished frames: else the next batch would not be queued in time, and the GPU stand still.
+
+    The pattern for dithering is brought to the device once.
+    """
+    run(reuse)
+    first_time = {("compute", "to")}
+    assert {wait for wait in streams.waits if wait[0] != "up"} <= first_time
+    if reuse == "off":
+        assert not [wait for wait in streams.waits if wait[0] == "up"]
+
+
+@pytest.mark.parametrize("reuse", ["exact", "near"])
+def test_a_frame_is_asked_at_most_thrice_what_changed_in_it(streams: Streams, reuse: ReuseMode) -> None:
+    """Against the last picture, which other one is like it, against that; what is renewed is told once."""
+    run(reuse)
+    waits = [what for stream, what in streams.waits if stream == "up"]
+    assert set(waits) <= {"cpu", "to"}
+    assert waits.count("cpu") <= 3 * 16
+    assert waits.count("to") <= 16
+
+
+def test_what_is_asked_while_the_network_runs_goes_first(streams: Streams) -> None:
+    transfer = CudaTransfer(torch.device("cpu"))
+    assert transfer._up.priority < transfer._compute.priority  # lower numbers go first
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("wait_stream", "comes before what it needs is written"),
+        ("synchronize", "the host reads what is still being written"),
+        ("record_stream", "without record_stream"),
+    ],
+)
+def test_the_imitation_sees_what_is_left_out(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch, missing: str, words: str
+) -> None:
+    owner = {"wait_stream": torch.cuda.Stream, "synchronize": torch.cuda.Event}.get(missing, torch.Tensor)
+    monkeypatch.setattr(owner, missing, lambda *_: None)
+    run("exact")
+    streams.check_allocator()
+    assert any(words in error for error in streams.errors)
