@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.cuda import require_cuda
 from vidsr.backends.base import Backend, Checkpoint, never_stop
 from vidsr.backends.choose import choose_device, choose_precision
 from vidsr.backends.open import open_backend
@@ -43,6 +43,7 @@ CASES = {
     "torch-bf16": Case(_torch("cpu", torch.bfloat16), 2e-2),
     "openvino-fp32": Case(lambda n, c: OpenVinoBackend(n, "fp32", checkpoint=c), 1e-5),
     "openvino-bf16": Case(lambda n, c: OpenVinoBackend(n, "bf16", checkpoint=c), 2e-2),
+    "cuda-fp32": Case(_torch("cuda", torch.float32), 1e-4),  # as TF32 about 1e-3
     "cuda-fp16": Case(_torch("cuda", torch.float16), 5e-3),
     "cuda-bf16": Case(_torch("cuda", torch.bfloat16), 2e-2),
 }
@@ -58,13 +59,13 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 }
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(
+    params=[pytest.param(n, marks=[pytest.mark.cuda] * n.startswith("cuda"), id=n) for n in CASES]
+)
 def case(request: pytest.FixtureRequest) -> Case:
     name: str = request.param
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        if os.environ.get("VIDSR_REQUIRE_CUDA"):
-            pytest.fail("VIDSR_REQUIRE_CUDA is set, and there is no CUDA device")
-        pytest.skip("no CUDA device")
+    if name.startswith("cuda"):
+        require_cuda()
     if name.startswith("openvino") and not openvino_is_installed():
         pytest.skip("the extra [openvino] is not installed")
     return CASES[name]

@@ -82,6 +82,29 @@ class ScriptedWorker:
         raise AssertionError(question)
 
 
+class WorkerOnGpu(ScriptedWorker):
+    """One of several that have the memory of one GPU: none may be opened while another is."""
+
+    opening = 0
+
+    def begin(self, question: str, **arguments: Any) -> None:
+        WorkerOnGpu.opening += 1
+        assert WorkerOnGpu.opening == 1
+        super().begin(question, **arguments)
+
+    def finish(self) -> int:
+        WorkerOnGpu.opening -= 1
+        return super().finish()
+
+
+def test_on_a_gpu_one_network_after_another_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "Worker", WorkerOnGpu)
+    ScriptedWorker.asked = []
+    ways = [Way("cuda:0", "torch", "fp16"), Way("cuda:0", "torch", "fp32")]
+    report = run_bench([DEFAULT_MODEL], ways, EFFORT, lambda _: None)
+    assert [result.error for result in report.results] == [None, None]
+
+
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedWorker]:
     ScriptedWorker.asked = []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cuda import require_cuda
 from tests.media.color_reference import codes_from_rgb, integers, noise_picture, smooth_picture
 from tests.media.test_color_planes import arrays, picture, tensors
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
@@ -250,10 +249,7 @@ def test_the_number_of_torch_threads_is_left_as_it_was() -> None:
 @pytest.mark.parametrize("name", ["yuv420p", "yuv444p10le", "yuv410p", "yuv420p16le", "gbrp", "gray"])
 def test_cuda_gives_what_the_cpu_gives(name: str) -> None:
     """Within one code: sums may be rounded otherwise there, and a code's boundary may lie between."""
-    if not torch.cuda.is_available():
-        if os.environ.get("VIDSR_REQUIRE_CUDA"):
-            pytest.fail("VIDSR_REQUIRE_CUDA is set, and there is no CUDA device")
-        pytest.skip("no CUDA device")
+    require_cuda()
     layout = PixelFormat.parse(name)
     color = Color(Matrix.RGB if name == "gbrp" else Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
     rgb = torch.rand(2, 3, 101, 77, generator=torch.Generator().manual_seed(3))

@@ -28,6 +28,11 @@ class Way:
     backend: Backend
     precision: Format
 
+    @property
+    def shares_a_gpu(self) -> bool:
+        """Whether its memory is what the processes of other ways use as well."""
+        return self.device.startswith("cuda")
+
     def __str__(self) -> str:
         return f"{self.backend} {self.precision} on {self.device}"
 

@@ -206,13 +206,23 @@ def _measure_ways(
     with ExitStack() as stack:
         step(f"{model}: loading")
         workers = {way: stack.enter_context(Worker(f"{model}, {way}")) for way in ways}
-        for way, worker in workers.items():  # all at once: nothing is timed yet
-            worker.begin("open", model=model, way=way, clip=clip)
-        for way, worker in workers.items():
+
+        def finish_opening(way: Way) -> None:
             try:
-                batches[way] = worker.finish()
+                batches[way] = workers[way].finish()
             except VidsrError as error:
                 errors[way] = error.message
+
+        for (
+            way,
+            worker,
+        ) in workers.items():  # nothing is timed yet: all at once, but not where memory is scarce
+            worker.begin("open", model=model, way=way, clip=clip)
+            if way.shares_a_gpu:
+                finish_opening(way)
+        for way in workers:
+            if not way.shares_a_gpu:
+                finish_opening(way)
         begun = time.monotonic()
         for number in range(effort.rounds):
             if number and time.monotonic() - begun > effort.enough_seconds:
