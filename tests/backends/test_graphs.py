@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
@@ -20,7 +21,7 @@ from vidsr.backends.openvino import openvino_is_installed
 from vidsr.channel import Stopped
 from vidsr.errors import ArchitectureError, DeviceError, UsageError
 from vidsr.infer.tiles import TiledBackend
-from vidsr.job import BackendName
+from vidsr.job import BackendName, Precision
 from vidsr.models.base import EVERYWHERE
 from vidsr.models.graph import Graph
 from vidsr.weights.onnx_graph import load_graph
@@ -155,6 +156,31 @@ def test_a_runtime_without_cuda_says_so(tmp_path: Path) -> None:
     graph, _, _ = load_graph(write(compact(), tmp_path / "m.onnx"))
     with pytest.raises(DeviceError, match="no CUDA support"):
         OnnxSession(graph.content, graph.source, graph.result.name, torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("auto", "1"), ("fp32", "0")])
+def test_fp32_that_was_asked_for_is_not_tf32_on_cuda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, tf32: str
+) -> None:
+    import onnxruntime
+
+    graph, _, _ = load_graph(write(compact(), tmp_path / "m.onnx"))
+
+    class Session:
+        asked: Any = None
+
+        def __init__(self, content: bytes, options: Any, *, providers: list[Any]) -> None:
+            Session.asked = dict([providers[0]])
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    open_backend(graph, torch.device("cuda", 1), precision=precision)
+    told = Session.asked["CUDAExecutionProvider"]
+    assert (told["device_id"], told["use_tf32"]) == ("1", tf32)
 
 
 def test_a_size_that_a_graph_cannot_take_is_one_line(tmp_path: Path) -> None:

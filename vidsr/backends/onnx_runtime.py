@@ -14,9 +14,16 @@ from vidsr.models.graph import Graph
 class OnnxRuntimeBackend:
     """A graph in the number format that its file has. Takes pictures as the graph does: see `fixed_shape`."""
 
-    def __init__(self, graph: Graph, device: torch.device, *, checkpoint: Checkpoint = never_stop) -> None:
-        """Raises DeviceError where ONNX Runtime cannot use the device."""
-        self._session = OnnxSession(graph.content, graph.source, graph.result.name, device)
+    def __init__(
+        self,
+        graph: Graph,
+        device: torch.device,
+        *,
+        checkpoint: Checkpoint = never_stop,
+        exact: bool = False,
+    ) -> None:
+        """exact: see OnnxSession. Raises DeviceError where ONNX Runtime cannot use the device."""
+        self._session = OnnxSession(graph.content, graph.source, graph.result.name, device, exact=exact)
         self._graph = graph
         self._checkpoint = checkpoint
         self.device = device

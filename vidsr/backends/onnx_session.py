@@ -38,8 +38,13 @@ class OnnxSession:
 
     result_layout: Layout | None = None
 
-    def __init__(self, content: bytes, source: Port, result_name: str, device: torch.device) -> None:
-        """Raises ArchitectureError where the runtime cannot run the graph, DeviceError without CUDA."""
+    def __init__(
+        self, content: bytes, source: Port, result_name: str, device: torch.device, *, exact: bool = False
+    ) -> None:
+        """exact: multiply fp32 as fp32 on CUDA, not as TF32, which has fp16's digits.
+
+        Raises ArchitectureError where the runtime cannot run the graph, DeviceError without CUDA.
+        """
         import onnxruntime  # noqa: PLC0415 (an optional dependency)
 
         self.device = device
@@ -55,7 +60,7 @@ class OnnxSession:
         providers: list[Any] = ["CPUExecutionProvider"]
         if device.type == "cuda":
             _check_cuda(onnxruntime.get_available_providers())
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": str(device.index or 0)}))
+            providers.insert(0, ("CUDAExecutionProvider", cuda_options(device, exact=exact)))
         elif device.type != "cpu":
             raise DeviceError(f"ONNX Runtime cannot be used on {device}", "pass --device cpu")
         try:
@@ -138,6 +143,19 @@ class OnnxSession:
             return out_of_memory(self.device, batch)
         height, width = batch.shape[2:]
         return ArchitectureError(f"the model cannot take {width}x{height}: {one_line(error)}")
+
+
+def cuda_options(device: torch.device, *, exact: bool) -> dict[str, str]:
+    """What the runtime is told of CUDA; see OnnxSession for exact.
+
+    Its usual search for the fastest convolution tries all of them, again for every new shape: the windows of
+    reuse have up to 16 shapes in several numbers, and each would cost seconds.
+    """
+    return {
+        "device_id": str(device.index or 0),
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": "0" if exact else "1",
+    }
 
 
 def runtime_errors() -> tuple[type[Exception], ...]:

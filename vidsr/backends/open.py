@@ -119,7 +119,7 @@ def _open_graph(
                 f"ONNX Runtime computes in the model's own format, {graph.source.number_format}",
                 f"leave out --precision, or use a model exported in {precision}",
             )
-        backend = OnnxRuntimeBackend(graph, device, checkpoint=checkpoint)
+        backend = OnnxRuntimeBackend(graph, device, checkpoint=checkpoint, exact=precision == "fp32")
     if graph.source.size is None and graph.source.batch is None:
         return backend
     return FixedShapeBackend(backend, graph.source.size)
