@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.infer.test_upscaler import NearestBackend, gray_frame, make, picture
 from vidsr.backends.device_faults import faults_named
 from vidsr.backends.torch_compiled import CompiledTorchBackend, compiler_is_installed
-from vidsr.backends.torch_eager import TorchBackend
+from vidsr.backends.torch_eager import TorchBackend, full_float32
 from vidsr.errors import DeviceError, DeviceMemoryError
 from vidsr.infer.upscaler import Upscaler
 from vidsr.models.compact import SRVGGNetCompact
@@ -164,6 +164,18 @@ def test_fp32_is_not_tf32_and_the_process_keeps_its_setting(before: bool, dtype:
         assert _AskingNetwork.allowed is (before and dtype != torch.float32)
     finally:
         torch.backends.cudnn.allow_tf32 = setting
+
+
+def test_of_two_networks_at_work_neither_takes_the_other_s_setting() -> None:
+    """One begins, the other begins, the one ends: the other still multiplies float32."""
+    before = torch.backends.cudnn.allow_tf32
+    one, other = full_float32(torch.float32), full_float32(torch.float32)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is False
+    other.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is before
 
 
 @pytest.mark.skipif(not compiler_is_installed(), reason="no C++ compiler")

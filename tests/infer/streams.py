@@ -179,8 +179,8 @@ def imitated(monkeypatch: pytest.MonkeyPatch, names: Iterator[str]) -> Iterator[
     threshold_bands.cache_clear()  # what is remembered from before is no memory of ours
 
     class Stream:
-        def __init__(self, device: torch.device, priority: int = 0) -> None:
-            self.name = next(names)
+        def __init__(self, device: torch.device, priority: int = 0, name: str | None = None) -> None:
+            self.name = name or next(names)
             self.priority = priority
 
         def wait_stream(self, other: Stream) -> None:
@@ -236,6 +236,7 @@ def imitated(monkeypatch: pytest.MonkeyPatch, names: Iterator[str]) -> Iterator[
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream(device, name=streams.current))
     for name, function in (("to", to), ("cpu", cpu), ("numpy", numpy), ("record_stream", record_stream)):
         monkeypatch.setattr(Tensor, name, function)
     with streams:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tests.infer.streams import Streams, imitated
 from tests.infer.test_upscaler import BT709, NearestBackend, picture
@@ -24,7 +25,8 @@ FORMAT = PixelFormat.parse("yuv420p")
 @pytest.fixture
 def streams(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
     monkeypatch.setattr(upscaling, "open_transfer", CudaTransfer)
-    with imitated(monkeypatch, iter(("up", "compute", "down"))) as found:
+    names = (f"{name}{number or ''}" for number in range(9) for name in ("up", "compute", "down"))
+    with imitated(monkeypatch, names) as found:
         yield found
 
 
@@ -91,6 +93,33 @@ def test_a_frame_is_asked_at_most_thrice_what_changed_in_it(streams: Streams, re
     assert set(waits) <= {"cpu", "to"}
     assert waits.count("cpu") <= 3 * 16
     assert waits.count("to") <= 16
+
+
+class Weighted(NearestBackend):
+    """Has weights, which are made before there are streams."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.weights = torch.ones(3, 1, 1) * 1
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        return super().__call__(batch * self.weights)
+
+
+def test_weights_are_ready_before_they_are_used(streams: Streams) -> None:
+    upscaler = Upscaler(Weighted(), picture(WIDTH, HEIGHT), picture(2 * WIDTH, 2 * HEIGHT), batch_size=1)
+    upscaler.submit(film(1)).result()
+    assert streams.errors == []
+
+
+@pytest.mark.parametrize("target", ["yuv420p", "yuv420p10le"])  # with and without dithering
+def test_what_several_share_is_ready_for_all_of_them(streams: Streams, target: str) -> None:
+    for _ in range(2):
+        larger = picture(2 * WIDTH, 2 * HEIGHT, target)
+        upscaler = Upscaler(NearestBackend(2), picture(WIDTH, HEIGHT), larger, batch_size=2)
+        upscaler.submit(film(2))  # nobody waits for it
+    assert "compute1" in streams.clocks
+    assert streams.errors == []
 
 
 def test_what_is_asked_while_the_network_runs_goes_first(streams: Streams) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -70,21 +71,48 @@ def full_float32(dtype: torch.dtype) -> Iterator[None]:
     """Within it, convolutions of float32 multiply float32.
 
     On CUDA torch lets cuDNN multiply TF32 instead, which has float16's 10 bits: nobody who asks for fp32
-    wants that, since fp16 is faster and as exact. The setting is the process's, so it is put back.
+    wants that, since fp16 is faster and as exact. The setting is the process's, so it is put back when the
+    last thread leaves.
     """
     if dtype != torch.float32:
         yield
         return
-    cudnn: Any = torch.backends.cudnn
-    before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
-    cudnn.allow_tf32 = False  # both at once, which the older switch is: where they differ, it cannot be read
+    _ieee.enter()
     try:
         yield
     finally:
-        if before == ("tf32", "tf32"):
-            cudnn.allow_tf32 = True
-        else:
-            cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before
+        _ieee.leave()
+
+
+class _IeeeConvolutions:
+    """torch's setting, held while any thread needs it, and what it was before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._before = ("", "")
+
+    def enter(self) -> None:
+        cudnn: Any = torch.backends.cudnn
+        with self._lock:
+            if self._holders == 0:
+                self._before = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
+                cudnn.allow_tf32 = False  # both: where they differ, torch refuses to say what allow_tf32 is
+            self._holders += 1
+
+    def leave(self) -> None:
+        cudnn: Any = torch.backends.cudnn
+        with self._lock:
+            self._holders -= 1
+            if self._holders > 0:
+                return
+            if self._before == ("tf32", "tf32"):
+                cudnn.allow_tf32 = True
+            else:
+                cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = self._before
+
+
+_ieee = _IeeeConvolutions()
 
 
 def out_of_memory(device: torch.device, batch: Tensor) -> DeviceMemoryError:

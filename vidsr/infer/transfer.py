@@ -96,6 +96,10 @@ class CudaTransfer:
         self._up = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         self._compute = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._down = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        # What was made before, the weights above all, may still be on its way: streams do not wait for the
+        # one that all else is queued on
+        for stream in (self._up, self._compute):
+            stream.wait_stream(torch.cuda.current_stream(device))
 
     def upload(self, frames: Sequence[Frame]) -> tuple[Tensor, ...]:
         planes = []
