@@ -121,3 +121,17 @@ def test_a_driver_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         DeviceError, match=r"used here: The NVIDIA driver .* too old \(found version 11040\)$"
     ):
         choose_device("cuda:0")
+
+
+@pytest.mark.parametrize("wish", ["auto", "cuda:0"])
+def test_a_gpu_that_another_program_keeps_for_itself_is_an_error_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    def busy(device: object) -> tuple[int, int]:
+        raise torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nMore")
+
+    machine_with(monkeypatch, ("NVIDIA A10", (8, 6)))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", busy)
+    with pytest.raises(DeviceError, match=r"busy or unavailable$") as caught:
+        choose_device(wish)
+    assert "--device cpu" in (caught.value.hint or "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from vidsr.backends.device_faults import faults_named
 from vidsr.errors import DeviceError, UsageError
 from vidsr.job import Precision
 
@@ -28,7 +29,8 @@ def choose_device(wish: str) -> torch.device:
     Raises UsageError for a word that names no device, DeviceError for one this machine lacks.
     """
     if wish == "auto":
-        return _first_usable_gpu() or torch.device("cpu")
+        with faults_named(torch.device("cuda")):
+            return _first_usable_gpu() or torch.device("cpu")
     try:
         device = torch.device(wish)
     except RuntimeError as error:
@@ -36,23 +38,8 @@ def choose_device(wish: str) -> torch.device:
     if device.type == "cpu":
         return torch.device("cpu")
     if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise DeviceError(
-                f"no CUDA device can be used here: {_why_there_is_no_cuda()}",
-                "use --device cpu, or install a CUDA build of torch and a driver that matches it",
-            )
-        count = torch.cuda.device_count()
-        index = torch.cuda.current_device() if device.index is None else device.index
-        if index >= count:
-            raise DeviceError(
-                f"there is no device cuda:{index}", f"this machine has cuda:0 to cuda:{count - 1}"
-            )
-        if not _torch_has_code_for(index):
-            raise DeviceError(
-                f"the installed torch has no code for cuda:{index}, {torch.cuda.get_device_name(index)}",
-                "install a build of torch made for this card, or use --device cpu",
-            )
-        return torch.device("cuda", index)
+        with faults_named(device):
+            return _chosen_gpu(device)
     if device.type == "mps" and torch.backends.mps.is_available():
         return torch.device("mps")
     raise DeviceError(f"the device {wish!r} cannot be used here", "use cpu, cuda or auto")
@@ -106,6 +93,24 @@ def gpu_multiplies_fp16(device: torch.device) -> bool:
 def gpu_multiplies_bf16(device: torch.device) -> bool:
     """Whether a CUDA device has bf16 (NVIDIA's do from Ampere on): elsewhere torch does without cuDNN."""
     return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= AMPERE
+
+
+def _chosen_gpu(device: torch.device) -> torch.device:
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"no CUDA device can be used here: {_why_there_is_no_cuda()}",
+            "use --device cpu, or install a CUDA build of torch and a driver that matches it",
+        )
+    count = torch.cuda.device_count()
+    index = torch.cuda.current_device() if device.index is None else device.index
+    if index >= count:
+        raise DeviceError(f"there is no device cuda:{index}", f"this machine has cuda:0 to cuda:{count - 1}")
+    if not _torch_has_code_for(index):
+        raise DeviceError(
+            f"the installed torch has no code for cuda:{index}, {torch.cuda.get_device_name(index)}",
+            "install a build of torch made for this card, or use --device cpu",
+        )
+    return torch.device("cuda", index)
 
 
 def _first_usable_gpu() -> torch.device | None:

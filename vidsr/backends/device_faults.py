@@ -14,7 +14,8 @@ import torch
 from vidsr.errors import DeviceError, DeviceMemoryError
 
 OUT_OF_MEMORY = (
-    "CUDA error: out of memory",  # of the driver: for pinned memory, a kernel's code, a context
+    "error: out of memory",  # of the driver (CUDA's, HIP's): for pinned memory, a kernel's code, a context
+    "MPS backend out of memory",
     "STATUS_ALLOC_FAILED",  # of cuDNN and cuBLAS, which have memory of their own
     "ALLOCATION_FAILED",  # cuDNN 9
     "unable to find an engine",  # of torch, when cuDNN had no workspace for any of its ways
@@ -22,7 +23,15 @@ OUT_OF_MEMORY = (
     "not enough memory",  # the same on Windows
 )
 """Words of errors that are no torch.OutOfMemoryError, which only torch's own allocator on a device raises."""
-DEVICE_FAILED = ("CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS")
+DEVICE_FAILED = (
+    "CUDA error",
+    "CUDA driver error",
+    "CUDA unknown error",
+    "HIP error",
+    "cuDNN error",
+    "CUDNN_STATUS",
+    "CUBLAS_STATUS",
+)
 NO_CODE = "no kernel image"
 
 
