@@ -213,10 +213,8 @@ def _measure_ways(
             except VidsrError as error:
                 errors[way] = error.message
 
-        for (
-            way,
-            worker,
-        ) in workers.items():  # nothing is timed yet: all at once, but not where memory is scarce
+        # nothing is timed yet: all at once, but not where memory is scarce
+        for way, worker in workers.items():
             worker.begin("open", model=model, way=way, clip=clip)
             if way.shares_a_gpu:
                 finish_opening(way)

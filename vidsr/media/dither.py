@@ -40,9 +40,8 @@ def threshold_bands(device: torch.device, plane: int, columns: int, *, dither: b
     other, lest the noise of luma and chroma coincide. The result is shared: not to be changed.
     """
     if not dither:
-        return torch.zeros(SIDE, columns).to(
-            device
-        )  # by a copy: whoever shares it may compute on another stream
+        # by a copy, which is waited for: whoever shares it may compute on another stream
+        return torch.zeros(SIDE, columns).to(device)
     ranks = _void_and_cluster()
     if plane:
         ranks = np.flip(ranks, plane - 1)
