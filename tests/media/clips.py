@@ -106,6 +106,13 @@ def edit_list(path: Path) -> None:
     _make(path, "-ss", "0.72", "-i", whole, "-map", "0", "-c", "copy")
 
 
+def hidden_sound(path: Path) -> None:
+    """Cut by stream copy far behind a key frame: an edit list hides a second of sound before the cut."""
+    whole = path.with_name("whole-for-hidden-sound.mp4")
+    _make(whole, *_picture(), "-f", "lavfi", "-i", TONE, *H264, "-g", "250", "-c:a", "aac")
+    _make(path, "-ss", "1.2", "-i", whole, "-map", "0", "-c", "copy")
+
+
 def everything(path: Path) -> None:
     """Matroska with sound in three codings, SubRip, ASS, a font, a cover, chapters, tags."""
     folder = path.parent
@@ -396,6 +403,7 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "late_video.mkv": late_video,
     "negative.ts": negative,
     "edit_list.mp4": edit_list,
+    "hidden_sound.mp4": hidden_sound,
     "everything.mkv": everything,
     "extras.mp4": mp4_extras,
     "fonts_only.mkv": fonts_only,

@@ -153,7 +153,7 @@ def test_the_last_packet_is_kept_where_none_says_how_long_it_lasts(clips: ClipSh
         first = next(bytes(packet) for packet in file.demux(audio=0))
     source.write_bytes(data.replace(first, b"\xaa" * len(first)))
     with av.open(source) as old, av.open(output, "w") as new:
-        lane = CopyLane(old.streams[1], new, Timeline(None, None, Fraction(0)))
+        lane = CopyLane(old.streams[1], new, Timeline(None, None, Fraction(0)), hides_sound=True)
         new.start_encoding()
         for packet in old.demux(old.streams[1]):
             packet.duration = 0  # the last one says it all the same

@@ -67,7 +67,8 @@ class OutputFormat:
         FFmpeg's muxer takes.
     text_subtitles_as: what other text subtitles are converted to, None = they cannot be held.
     audio_as: the encoder for other sound. attachments: whether it holds files (fonts).
-    holds_negative: whether sound may begin before 0. has_times: whether frames have time stamps; if not,
+    holds_negative: whether sound may begin before 0. hides_sound: whether it has edit lists, so that sound
+        which the source's hides stays unheard. has_times: whether frames have time stamps; if not,
         they follow each other at a fixed rate. says_appearance: whether it says what samples mean and in what
         shape pictures are shown (see `unsaid`). options: of the muxer.
     """
@@ -81,6 +82,7 @@ class OutputFormat:
     audio_as: str = "aac"
     attachments: bool = False
     holds_negative: bool = True
+    hides_sound: bool = False
     has_times: bool = True
     says_appearance: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
@@ -152,6 +154,7 @@ _FORMATS = (
         audio=_MP4_AUDIO,
         subtitles=frozenset({"mov_text"}),
         text_subtitles_as="mov_text",
+        hides_sound=True,
     ),
     OutputFormat(
         muxer="mov",
@@ -160,6 +163,7 @@ _FORMATS = (
         audio=_MOV_AUDIO,
         subtitles=frozenset({"mov_text"}),
         text_subtitles_as="mov_text",
+        hides_sound=True,
     ),
     OutputFormat(
         muxer="webm",

@@ -28,7 +28,7 @@ from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 from vidsr.media.ass import Line, Succession, is_drawing, joined
 from vidsr.media.clock import PacketClock
 from vidsr.media.demux import reason
-from vidsr.media.timeline import Timeline
+from vidsr.media.timeline import HIDDEN_LEAD_SECONDS, Timeline
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -67,11 +67,18 @@ class Lane(ABC):
 
 
 class CopyLane(Lane):
-    """Payloads untouched, time stamps shifted. Subtitles are shortened where the cut goes through them."""
+    """Payloads untouched, time stamps shifted. Subtitles are shortened where the cut goes through them.
 
-    def __init__(self, source: Stream, out: OutputContainer, timeline: Timeline) -> None:
-        """Raises ValueError if the container does not take the coding."""
+    Sound that the source's edit list hides before the first that is heard (files cut without encoding have up
+    to a second of it) would be heard where the output has no edit list; there it is left out.
+    """
+
+    def __init__(
+        self, source: Stream, out: OutputContainer, timeline: Timeline, *, hides_sound: bool
+    ) -> None:
+        """hides_sound: see OutputFormat. Raises ValueError if the container does not take the coding."""
         self.source, self._timeline = source, timeline
+        self._hides_sound = hides_sound or source.type != "audio" or source.start_time is None
         self.target = out.add_stream_from_template(source, opaque=True)
         self._unit = source.time_base or MILLISECOND
         self._origin = timeline.offset_in(self._unit)
@@ -89,7 +96,7 @@ class CopyLane(Lane):
         if stretch is not None:
             packet.pts = packet.dts = round(stretch[0] / self._unit)
             packet.duration = max(round((stretch[1] - stretch[0]) / self._unit), 1)
-        elif not self._timeline.contains(start):
+        elif not self._timeline.contains(start) or self._is_hidden(packet, start):
             return
         own = self._order_stamp(packet)
         if own is not None and not self._clips:
@@ -101,6 +108,11 @@ class CopyLane(Lane):
             self._put_in_order(packet)
         packet.stream = self.target
         yield packet
+
+    def _is_hidden(self, packet: Packet[Stream], start: Fraction) -> bool:
+        if self._hides_sound or not packet.is_discard:
+            return False
+        return start < (self.source.start_time or 0) * self._unit - HIDDEN_LEAD_SECONDS
 
     def _put_in_order(self, packet: Packet[Stream]) -> None:
         """Move a packet that the muxer would refuse behind the one before it, and no further than need be.

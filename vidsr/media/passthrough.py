@@ -104,7 +104,7 @@ class Passthrough:
             return AudioLane(stream, out, decided.codec, self._timeline)
         if decided.codec is not None and isinstance(stream, SubtitleStream):
             return SubtitleLane(stream, out, decided.codec, self._timeline)
-        return CopyLane(stream, out, self._timeline)
+        return CopyLane(stream, out, self._timeline, hides_sound=self._output.hides_sound)
 
     def _add_cover(self, out: OutputContainer, info: StreamInfo) -> None:
         """A picture: an attachment in Matroska, a stream of one packet elsewhere."""

@@ -11,6 +11,10 @@ from fractions import Fraction
 from vidsr.job import Segment
 from vidsr.media.probe import ChapterInfo, SourceInfo
 
+HIDDEN_LEAD_SECONDS = Fraction(1, 10)
+"""So much of the sound that an edit list hides is kept where it cannot be hidden: decoders begin with some
+that is not heard, AAC with a frame or two, Opus with 80 ms (RFC 7845, 4.6)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:

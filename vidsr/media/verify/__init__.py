@@ -102,7 +102,7 @@ def verify(
         if intent is not None:
             yield from match_written(intent.info, intent.times, ours, clock)
         yield check_streams(carried, surplus)
-        yield from check_payloads(theirs, ours, carried, clock)
+        yield from check_payloads(theirs, ours, carried, clock, container)
         yield check_chapters(info, made, container, timeline)
         yield check_tags(info, made, container)
         yield from check_names(info, made, carried, container)

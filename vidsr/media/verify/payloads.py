@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from vidsr.media.containers import OutputFormat
 from vidsr.media.passthrough import SUBTITLE_LOOKBACK_SECONDS
 from vidsr.media.plan import Fate
 from vidsr.media.probe import StreamInfo
-from vidsr.media.timeline import Timeline
+from vidsr.media.timeline import HIDDEN_LEAD_SECONDS, Timeline
 from vidsr.media.verify.captions import first_difference, read_captions
-from vidsr.media.verify.contents import NO_STAMP, Contents, PacketLog, payload_digest, read_beside_video
+from vidsr.media.verify.contents import (
+    DISCARDED,
+    NO_STAMP,
+    Contents,
+    PacketLog,
+    payload_digest,
+    read_beside_video,
+)
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.verify.streams import Carried, kind_of
 
@@ -36,7 +45,7 @@ USUAL_AUDIO_FRAME_SECONDS = 1024 / 48000
 
 
 def check_payloads(
-    source: Contents, output: Contents, carried: list[Carried], timeline: Timeline
+    source: Contents, output: Contents, carried: list[Carried], timeline: Timeline, container: OutputFormat
 ) -> Iterator[Check]:
     """One or two checks for each stream that is in both files.
 
@@ -50,27 +59,34 @@ def check_payloads(
         if stream.plan.fate is Fate.ATTACH:
             yield _attachment(source, output, stream)
             continue
-        checks = list(_of_packets(source, output, stream, stream.found, timeline))
+        checks = list(_of_packets(source, output, stream, stream.found, timeline, container))
         if not all(check.ok for check in checks):
-            again = list(_of_packets(beside_video(), output, stream, stream.found, timeline))
+            again = list(_of_packets(beside_video(), output, stream, stream.found, timeline, container))
             checks = again if all(check.ok for check in again) else checks
         yield from checks
 
 
 def _of_packets(
-    source: Contents, output: Contents, stream: Carried, found: StreamInfo, timeline: Timeline
+    source: Contents,
+    output: Contents,
+    stream: Carried,
+    found: StreamInfo,
+    timeline: Timeline,
+    container: OutputFormat,
 ) -> Iterator[Check]:
     kind, index = kind_of(stream.plan.stream), stream.plan.stream.index
     theirs, ours = source.packets[index], output.packets[found.index]
     if stream.plan.fate is Fate.COVER:
         yield _cover(stream.name, theirs, ours)
     elif stream.plan.fate is Fate.CONVERT and kind == "audio":
-        yield _converted_sound(stream.name, theirs, ours, timeline)
+        yield _converted_sound(stream.name, theirs, ours, _heard(theirs, stream.plan.stream, timeline))
     elif stream.plan.fate is Fate.CONVERT:
         yield _converted_subtitles(source, output, stream, timeline)
     elif kind == "subtitle":
         yield from _copied(stream.name, _clipped(theirs, timeline), _whole(ours), is_recut=False)
     else:
+        if kind == "audio" and not container.hides_sound:
+            timeline = _heard(theirs, stream.plan.stream, timeline, lead=HIDDEN_LEAD_SECONDS)
         recut = kind == "audio" and _is_recut(source, index, timeline, ours)
         yield from _copied(stream.name, _kept(theirs, timeline), _whole(ours), is_recut=recut)
 
@@ -109,6 +125,17 @@ def _bounds(log: PacketLog, timeline: Timeline) -> tuple[int, int]:
     """[low, high) of the time stamps of what is kept."""
     low = NO_STAMP + 1 if timeline.start is None else math.ceil(timeline.start / log.time_base)
     return low, 2**63 - 1 if timeline.end is None else math.ceil(timeline.end / log.time_base)
+
+
+def _heard(
+    log: PacketLog, stream: StreamInfo, timeline: Timeline, *, lead: Fraction = Fraction(0)
+) -> Timeline:
+    """Without what the source's edit list hides before the first sound that is heard, but for a lead."""
+    if stream.start is None or not any(flags & DISCARDED for flags in log.flags):
+        return timeline
+    start = stream.start - lead
+    is_later = timeline.start is not None and timeline.start > start
+    return timeline if is_later else replace(timeline, start=start)
 
 
 def _kept(log: PacketLog, timeline: Timeline) -> _Packets:
@@ -174,6 +201,8 @@ def _in_time(name: str, theirs: _Packets, ours: _Packets, count: int) -> Check:
     if not count:
         return passed(about, None, "nothing to compare")
     is_sound = name.startswith("audio")
+    if is_sound and theirs.starts[:count].max() < 0:  # where FFmpeg reads no times from Matroska
+        return passed(about, None, "not compared, all of it comes before the beginning")
     tolerance = _usual_length(theirs) if is_sound else 2 * CLOCK_STEP_SECONDS
     beyond, back = "", theirs.steps_back_at(tolerance / 2 if is_sound else CLOCK_STEP_SECONDS)
     if back is not None and back < count:
