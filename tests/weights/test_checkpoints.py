@@ -212,6 +212,13 @@ def test_a_safetensors_header_that_promises_too_much_is_refused(tmp_path: Path) 
         read_checkpoint(tmp_path / "m.safetensors")
 
 
+def test_what_is_no_file_of_torch_is_not_answered_with_advice_to_run_it(tmp_path: Path) -> None:
+    (tmp_path / "m.pth").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    with pytest.raises(WeightsFormatError, match="damaged or no model file") as caught:
+        read_checkpoint(tmp_path / "m.pth")
+    assert "weights_only" not in caught.value.message
+
+
 SMALL = Architecture.srvgg(num_feat=2, num_conv=0, upscale=1, act_type="prelu")
 
 

@@ -59,7 +59,8 @@ def read_pth(path: Path) -> object:
                 f"{path} wants to run or build {wanted[1]} when it is loaded; refused",
                 "model files need no code: get this model as .safetensors, or from its author",
             ) from error
-        raise _damaged(path, error) from error
+        # torch's own words advise to load the file with its code
+        raise _damaged(path, ValueError("it does not hold what torch.save writes")) from error
     except _LOAD_ERRORS as error:
         raise _damaged(path, error) from error
 
