@@ -397,7 +397,7 @@ def test_another_setting_is_refused_by_name(
 
 def test_other_weights_are_refused(unfinished: Path, tmp_path: Path) -> None:
     other = pixel_repeating_weights(tmp_path / "other.safetensors", 4)
-    with pytest.raises(JobChangedError, match="the weights are others"):
+    with pytest.raises(JobChangedError, match="not the same weights as before"):
         run(SAMPLE, unfinished, other)
 
 

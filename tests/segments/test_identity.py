@@ -50,7 +50,7 @@ def test_every_difference_is_named_with_both_values() -> None:
     assert changes(before, now) == [
         "encoder option crf was 18 and is 20",
         "tile was not given and is 64",
-        "the weights are others",
+        "not the same weights as before",
         "gone was x and is not given",
     ]
     assert changes(before, dict(reversed(before.items()))) == []

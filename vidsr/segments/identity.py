@@ -63,7 +63,7 @@ def _words(name: str, before: Any, now: Any) -> str:
     if name == "source time":
         return f"the source was changed {_moment(now)}, after {_moment(before)}"
     if _is_digest(before) and _is_digest(now):
-        return f"the {name} are others"
+        return f"not the same {name} as before"
     return f"{name} was {_shown(before)} and is {_shown(now)}"
 
 
