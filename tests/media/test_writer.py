@@ -134,7 +134,10 @@ def test_input_is_never_the_output(clips: ClipShelf, tmp_path: Path) -> None:
         ("no-such-folder/out.mkv", OutputError, "there is no folder"),
         ("folder.mkv", UsageError, "is a folder"),
         ("out.avi", UnknownNameError, "unknown container suffix '.avi'"),
-        ("out", UnknownNameError, "unknown container suffix 'out'"),
+        ("out", UsageError, "out' has no suffix"),
+        (".mkv", UsageError, ".mkv' has no suffix"),
+        (f"{'x' * 240}.mkv", OutputError, "name is too long by 4 bytes"),
+        (f"{'é' * 200}.mkv", OutputError, "name is too long by 164 bytes"),
         ("out.mkvv", UnknownNameError, "unknown container suffix '.mkvv'"),
     ],
 )

@@ -33,6 +33,7 @@ from vidsr.media.demux import is_address
 from vidsr.media.join import join
 from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
+from vidsr.media.target import check_name
 from vidsr.media.writer import Writer
 from vidsr.progress.events import Joining, Note
 from vidsr.progress.words import duration_words
@@ -79,6 +80,7 @@ def run_resumable(
             raise UsageError("--ffmpeg makes files", "for a pipe: vidsr INPUT - | ffmpeg -i - ...")
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
+    check_name(job.output)
     if made_its_output(job.output):  # killed before it cleared up: named anew from the same segments
         prepared = replace(prepared, job=replace(prepared.job, overwrite=True))
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end

@@ -17,6 +17,9 @@ from vidsr.durable import output_error, rename_without_replacing, sync, sync_fol
 from vidsr.errors import OutputError, OutputExistsError, UsageError
 from vidsr.media.demux import is_address
 
+_LONGEST_NAME = 255
+"""Bytes; of ext4, XFS, Btrfs, ZFS and tmpfs, and no more than what APFS and NTFS take."""
+
 
 class Target:
     """An output that is not there yet.
@@ -102,11 +105,22 @@ class Target:
         return found
 
 
+def check_name(output: Path) -> None:
+    """Refuse a name that leaves no room for the one the file has while it is unfinished.
+
+    Raises OutputError.
+    """
+    excess = len(os.fsencode(temporary_name(output).name)) - _LONGEST_NAME
+    if excess > 0:
+        raise OutputError(f"the output's name is too long by {excess} bytes", "give it a shorter name")
+
+
 def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
     """Refuse an output that must not or cannot be written.
 
     Raises UsageError (the output is the input, or a folder), OutputExistsError, OutputError.
     """
+    check_name(output)
     folder = output.parent
     if output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file in it")
