@@ -67,8 +67,13 @@ class UsageError(VidsrError):
 class UnknownNameError(UsageError):
     """A name that is not in a known list; the hint offers the nearest one."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], where: str) -> None:
-        """kind: what the name was meant to be ("model"). where: the command that lists all names."""
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], where: str, *, owner: str | None = None
+    ) -> None:
+        """kind: what the name was meant to be ("model"). where: the command that lists all names.
+
+        owner: whose names these are ("libx264"), where not vidsr's own.
+        """
         names = list(known)
         nearest = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.4)
         if nearest:
@@ -76,7 +81,7 @@ class UnknownNameError(UsageError):
             hint = f"did you mean {suggestion}? {where} lists all"
         else:
             hint = f"{where} lists all"
-        super().__init__(f"unknown {kind} {name!r}", hint)
+        super().__init__(f"{owner} has no {kind} {name!r}" if owner else f"unknown {kind} {name!r}", hint)
         self.name = name
         self.known = names
 

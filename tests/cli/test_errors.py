@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,7 +61,12 @@ CASES = [
     pytest.param("clip.mkv out.mkv --fast", 2, r".*--fast.*", id="unknown option"),
     pytest.param("--ffmpeg clip.mkv out.mkv", 2, r".*clip\.mkv is no program.*", id="no program"),
     pytest.param("clip.mkv", 2, r".*OUTPUT.*", id="one argument"),
-    pytest.param("modles", 2, r".*OUTPUT.*", id="mistyped command"),
+    pytest.param("modles", 2, r"unknown command 'modles'", id="mistyped command"),
+    pytest.param("inf clip.mkv", 2, r"unknown command 'inf'", id="mistyped command and a file"),
+    pytest.param("upscal clip.mkv out.mkv", 2, r"unknown command 'upscal'", id="mistyped command, two files"),
+    pytest.param(f"clip.mkv {'x' * 240}.mkv", 1, r".*too long.*", id="a name too long to be unfinished"),
+    pytest.param(f"clip.mkv {'x' * 300}.mkv", 1, r".*too long.*", id="a name too long at all"),
+    pytest.param("clip.mkv out.webm", 1, r"WebM cannot hold h264.*", id="a container without the codec"),
     pytest.param("info missing.mkv", 1, r"missing\.mkv.*", id="info of nothing"),
 ]
 
@@ -103,3 +110,33 @@ def test_a_bug_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Error: unexpected ZeroDivisionError: oops"
     assert "VIDSR_TRACEBACK=1" in lines[1]
+
+
+def test_no_words_at_all_show_the_help_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: vidsr INPUT OUTPUT")
+    assert err.endswith("unfinished jobs.\n")
+
+
+def test_a_closed_standard_output_is_one_line_too() -> None:
+    command = f'exec "{sys.executable}" -m vidsr "{SAMPLE}" - >&-'
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.stderr.splitlines()[0] == "Error: standard output is closed"
+    assert len(ended.stderr.splitlines()) == 2
+    assert ended.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("out.webm", "--encoder libsvtav1"),
+        ("out", "such as out.mkv"),
+        ("out.mkv --crf 99", "vidsr encoders lists all ranges"),
+        ("out.mkv --encoder ffv1 --encoder-preset 3", "leave out --encoder-preset"),
+    ],
+)
+def test_the_hint_names_what_would_do(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run([str(SAMPLE), *line.split()])
+    assert hint in capsys.readouterr().err.splitlines()[1]

@@ -185,7 +185,7 @@ def test_streams_can_be_chosen(
 
 
 def test_language_that_is_not_there_is_an_error(clips: ClipShelf, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no audio stream is in 'ita'") as caught:
+    with pytest.raises(UsageError, match="no audio stream has the language 'ita'") as caught:
         remake(clips("everything.mkv"), tmp_path / "out.mkv", audio="ita")
     assert caught.value.hint == "everything.mkv has: eng, fra, jpn"
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -29,11 +31,14 @@ from vidsr.cli.models import models
 from vidsr.cli.preview import preview
 from vidsr.cli.upscale import upscale
 from vidsr.cli.verify import verify
-from vidsr.errors import InterruptedByUser, VidsrError
+from vidsr.errors import InterruptedByUser, UnknownNameError, VidsrError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+_SLIP = 0.7
+"""Likeness from which on a word is a mistyped command: a letter missing, doubled, changed or moved."""
 
 
 class BareFormGroup(click.Group):
@@ -42,8 +47,18 @@ class BareFormGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own_words = {*self.commands, "--help", "-h", "--version"}
         if args and args[0] not in own_words:
+            if self._is_mistyped(args[0]):
+                raise UnknownNameError("command", args[0], self.commands, "vidsr --help")
             args = ["upscale", *args]
         return super().parse_args(ctx, args)
+
+    def _is_mistyped(self, word: str) -> bool:
+        """Whether a first word is a command with a slip, not a video: those have suffixes, or are there."""
+        return (
+            bool(difflib.get_close_matches(word.lower(), self.commands, cutoff=_SLIP))
+            and not Path(word).suffix
+            and not Path(word).exists()
+        )
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("vidsr", "INPUT OUTPUT [OPTIONS]")
@@ -101,7 +116,7 @@ def leave(code: int) -> NoReturn:
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it, or it was closed
             stream.flush()
     os._exit(code)
 
@@ -112,6 +127,9 @@ def run(argv: Sequence[str]) -> int:
         code: Any = cli.main(list(argv), prog_name="vidsr", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:  # nothing was said that could be wrong
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "vidsr"
         return _fail(error.format_message(), f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)

@@ -365,7 +365,7 @@ def _encoder_words(settings: EncoderSettings) -> str:
     if settings.crf is not None:
         words.append(f"crf {settings.crf:g}")
     if settings.preset:
-        words.append(settings.preset)
+        words.append(f"preset {settings.preset}" if settings.preset.isdecimal() else settings.preset)
     if settings.program:
         words.append(f"by {settings.program}")
     return " ".join(words)

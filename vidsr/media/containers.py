@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 from av.codec.codec import UnknownCodecError
 
-from vidsr.errors import UnknownNameError
+from vidsr.errors import UnknownNameError, UsageError
 
 _MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "vvc"})
 _MOV_VIDEO = frozenset(
@@ -91,11 +91,16 @@ class OutputFormat:
     def of_path(cls, path: Path) -> OutputFormat:
         """Chosen by the file's suffix.
 
-        Raises UnknownNameError for a suffix that is not in the list.
+        Raises UnknownNameError for a suffix that is not in the list, UsageError where there is none.
         """
         suffix = path.suffix.lower().removeprefix(".")
+        if not suffix:
+            raise UsageError(
+                f"the output {str(path)!r} has no suffix, which would choose the container",
+                f"name a file, such as {path.name or 'out'}.mkv; {_LISTED} lists all suffixes",
+            )
         if suffix not in _SUFFIXES:
-            raise UnknownNameError("container suffix", path.suffix or path.name, _SUFFIXES, _LISTED)
+            raise UnknownNameError("container suffix", path.suffix, _SUFFIXES, _LISTED)
         return cls.named(_SUFFIXES[suffix])
 
     @classmethod

@@ -138,7 +138,8 @@ def settings_for(
             )
         if not quality.lowest <= crf <= quality.highest:
             raise UsageError(
-                f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}"
+                f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}",
+                "lower is better and larger; vidsr encoders lists all ranges",
             )
     elif quality is not None and name != "prores_ks" and not RATE_CONTROLS & set(options):
         crf = quality.default
@@ -146,8 +147,8 @@ def settings_for(
         final |= quality_options(name, quality, crf)
     if preset is not None and preset not in known_encoder.presets:
         if not known_encoder.presets:
-            raise UsageError(f"{name} has no presets")
-        raise UnknownNameError(f"preset of {name}", preset, known_encoder.presets, "vidsr encoders")
+            raise UsageError(f"{name} has no presets", "leave out --encoder-preset")
+        raise UnknownNameError("preset", preset, known_encoder.presets, "vidsr encoders", owner=name)
     preset = preset or known_encoder.preset or profile_for(name, PixelFormat.parse(chosen))
     if preset is not None and known_encoder.preset_option is not None:
         final[known_encoder.preset_option] = preset
@@ -169,9 +170,18 @@ def check_container(name: str, codec: str, container: str) -> None:
     output = OutputFormat.named(container)
     if not output.holds_video(codec):
         suffixes = " or ".join(f".{suffix}" for suffix in OutputFormat.suffixes_for(codec))
-        raise EncoderError(
-            f"{output.label} cannot hold {codec} ({name})", f"name the output {suffixes or 'otherwise'}"
+        fitting = next(
+            (other for other, known in KNOWN.items() if not known.hardware and _fits(other, output)), None
         )
+        instead = f", or pass --encoder {fitting}" if fitting else ""
+        raise EncoderError(
+            f"{output.label} cannot hold {codec} ({name})",
+            f"name the output {suffixes or 'otherwise'}{instead}",
+        )
+
+
+def _fits(name: str, output: OutputFormat) -> bool:
+    return _codec_exists(name) and output.holds_video(av.Codec(name, "w").canonical_name)
 
 
 def configure(context: VideoCodecContext, settings: EncoderSettings, width: int, height: int) -> None:
@@ -289,7 +299,7 @@ def choose_pixel_format(
         except FrameFormatError:
             wanted = wished
         if wanted not in formats:
-            raise UnknownNameError(f"pixel format of {name}", wished, formats, "vidsr encoders")
+            raise UnknownNameError("pixel format", wished, formats, "vidsr encoders", owner=name)
         return wanted
     if not formats:
         raise EncoderError(f"{name} takes no pixel format that vidsr can make")
@@ -371,7 +381,7 @@ def _check_option_names(name: str, options: Mapping[str, str]) -> None:
     names = option_names(name)
     for key in options:
         if key not in names:
-            raise UnknownNameError(f"option of {name}", key, sorted(names), f"ffmpeg -h encoder={name}")
+            raise UnknownNameError("option", key, sorted(names), f"ffmpeg -h encoder={name}", owner=name)
 
 
 def _describe(name: str) -> EncoderInfo:

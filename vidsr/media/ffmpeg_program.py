@@ -79,7 +79,7 @@ def offer_of(program: str, name: str) -> Offer:
     version_of(program)
     listed = dict(_LISTED.findall(_answer(program, "-encoders")))
     if name not in listed:
-        raise UnknownNameError(f"encoder of {program}", name, listed, f"{program} -encoders")
+        raise UnknownNameError("encoder", name, listed, f"{program} -encoders", owner=program)
     codec = _CODEC.search(listed[name])
     help_text = _answer(program, "-h", f"encoder={name}")
     formats = _FORMATS.search(help_text)
@@ -126,7 +126,7 @@ def program_settings(
     allowed = offer.options | option_names(RAW)
     for key, value in options.items():
         if key not in allowed:
-            raise UnknownNameError(f"option of {name}", key, sorted(allowed), f"{path} -h encoder={name}")
+            raise UnknownNameError("option", key, sorted(allowed), f"{path} -h encoder={name}", owner=name)
         joined = known is not None and key == known.params_option and key in final
         final[key] = f"{final[key]}:{value}" if joined else value
     return EncoderSettings(

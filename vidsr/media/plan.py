@@ -146,6 +146,7 @@ def _selected(source: SourceInfo, kind: str, which: str) -> set[int]:
         languages = [s.language for s in streams]
         streams = [s for s in streams if s.language == which]
         if not streams:
-            known = ", ".join(sorted({language or "none" for language in languages})) or "none at all"
-            raise UsageError(f"no {kind} stream is in {which!r}", f"{source.path.name} has: {known}")
+            known = sorted({language or "some without a language" for language in languages})
+            has = ", ".join(known) or "none at all"
+            raise UsageError(f"no {kind} stream has the language {which!r}", f"{source.path.name} has: {has}")
     return {s.index for s in streams}

@@ -30,8 +30,10 @@ _COPIED_BYTES = 2**20
 def claim_stdout() -> int:
     """A file descriptor of what was standard output; `print` and the like go to standard error from now on.
 
-    Raises UsageError if standard output is a terminal.
+    Raises UsageError if standard output is a terminal, or closed.
     """
+    if sys.stdout is None:  # Python's way of saying that the shell closed it (>&-)
+        raise UsageError("standard output is closed", "pipe it: vidsr IN - | mpv -")
     if os.isatty(1):
         raise UsageError(
             "standard output is a terminal, which cannot show a video", "pipe it: vidsr IN - | mpv -"
