@@ -59,6 +59,10 @@ class ChromaLocation(IntEnum):
     BOTTOM = 6
 
 
+HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
+HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
+
+
 @dataclass(frozen=True, slots=True)
 class Color:
     """What the code values mean. primaries and transfer are H.273 numbers, 2 = unspecified."""

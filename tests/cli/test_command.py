@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tests.paths import SAMPLE
-from tests.reference_ffmpeg import describe, frame_lines, gray_frames, packet_lines, video_line
+from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
+from vidsr.cli.main import run
 
 VIDSR = [sys.executable, "-m", "vidsr"]
 
@@ -192,3 +193,52 @@ def test_the_end_comes_at_once_and_loses_nothing_said_or_registered(tmp_path: Pa
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stdout), done.stderr) == (3, 200_000, "last words")
     assert (tmp_path / "ran").exists()
+
+
+def test_the_listed_defaults_are_those_of_a_job(
+    upscaled: tuple[Path, subprocess.CompletedProcess[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = re.search(r"libx264 crf (\d+) (\w+)", upscaled[1].stderr)
+    assert said is not None
+    assert run(["encoders"]) == 0
+    listed = capsys.readouterr().out.split("libx264rgb")[0]
+    assert f"default {said[1]}\n" in listed
+    assert f"{said[2]} (default)" in listed
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (["-s", "1280x544"], "untagged, taken as BT.709"),
+        (["-s", "720x480"], "untagged, taken as BT.601"),
+        (
+            ["-vf", "setparams=colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"],
+            "bt2020_ncl, primaries bt2020, transfer smpte2084 (PQ, HDR)",
+        ),
+    ],
+)
+def test_info_says_what_the_colours_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: list[str], line: str
+) -> None:
+    clip = tmp_path / "clip.mkv"
+    picture = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=0.2"]
+    ffmpeg(*picture, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", *source, clip)
+    assert run(["info", str(clip)]) == 0
+    assert line in capsys.readouterr().out
+
+
+def test_info_names_attached_files_and_covers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cover, clip = tmp_path / "cover.png", tmp_path / "clip.mkv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", "color=red:s=16x16", "-frames:v", "1", cover)
+    (tmp_path / "a.ttf").write_bytes(b"\0\1\0\0" + bytes(60))
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=5:d=0.2", "-c:v", "libx264",
+        "-attach", tmp_path / "a.ttf", "-metadata:s:t:0", "mimetype=application/x-truetype-font",
+        "-metadata:s:t:0", "filename=a.ttf",
+        "-attach", cover, "-metadata:s:t:1", "mimetype=image/png", "-metadata:s:t:1", "filename=cover.png",
+        clip,
+    )  # fmt: skip
+    assert run(["info", str(clip)]) == 0
+    out = capsys.readouterr().out
+    assert "  Attachment  a.ttf, application/x-truetype-font\n" in out
+    assert "  Cover       png\n" in out

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import click
+
+from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, find_preset
+
+if TYPE_CHECKING:
+    from vidsr.media.encoders import EncoderInfo
 
 
 @click.command(short_help="List the video encoders of this machine.")
@@ -14,7 +20,8 @@ def encoders(as_json: bool) -> None:
     """List the encoders of this machine: quality range, speed presets, pixel formats, containers."""
     from vidsr.media.encoders import list_encoders  # noqa: PLC0415 (av loads here, not at --help)
 
-    found = list_encoders()
+    defaults = find_preset(DEFAULT_MODEL).encoder
+    found = [_as_used(encoder, defaults) for encoder in list_encoders()]
     if as_json:
         click.echo(json.dumps([asdict(encoder) for encoder in found], ensure_ascii=False))
         return
@@ -34,3 +41,13 @@ def encoders(as_json: bool) -> None:
     missing = [encoder.name for encoder in found if not encoder.available]
     if missing:
         click.echo(f"Not on this machine: {', '.join(missing)}")
+
+
+def _as_used(encoder: EncoderInfo, defaults: EncoderDefaults) -> EncoderInfo:
+    """With the speed preset and quality that a job has where the command line does not say."""
+    if encoder.name != defaults.name:
+        return encoder
+    quality = encoder.quality
+    if quality is not None and defaults.crf is not None:
+        quality = replace(quality, default=defaults.crf)
+    return replace(encoder, default_preset=defaults.preset or encoder.default_preset, quality=quality)

@@ -13,6 +13,39 @@ import click
 if TYPE_CHECKING:
     from vidsr.media.probe import SourceInfo, StreamInfo
 
+# H.273 tables 2 and 3, in the words FFmpeg has for them and, of the transfers that are curves of HDR, people
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "ebu3213",
+}
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1 (sRGB)",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084 (PQ, HDR)",
+    17: "smpte428",
+    18: "arib-std-b67 (HLG, HDR)",
+}
+
 
 @click.command(short_help="Show what is in a video file.")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
@@ -68,13 +101,19 @@ def _frames(info: SourceInfo) -> str:
 
 
 def _color(info: SourceInfo) -> str:
+    from vidsr.frames import HD_HEIGHT, HD_WIDTH  # noqa: PLC0415 (numpy loads here, not at --help)
+
     color = info.color
     if color.matrix.name == "UNSPECIFIED":
-        assumed = "BT.601" if info.height < 720 else "BT.709"
+        assumed = "BT.709" if info.height >= HD_HEIGHT or info.width >= HD_WIDTH else "BT.601"
         matrix = f"untagged, taken as {assumed}"
     else:
         matrix = color.matrix.name.lower()
     words = [matrix]
+    if color.primaries in _PRIMARIES:
+        words.append(f"primaries {_PRIMARIES[color.primaries]}")
+    if color.transfer in _TRANSFERS:
+        words.append(f"transfer {_TRANSFERS[color.transfer]}")
     if color.range.name != "UNSPECIFIED":
         words.append(f"{color.range.name.lower()} range")
     if color.chroma_location.name != "UNSPECIFIED":
@@ -84,13 +123,16 @@ def _color(info: SourceInfo) -> str:
 
 def _stream(stream: StreamInfo) -> str:
     words = [stream.codec or "unknown coding"]
+    if stream.type == "attachment":
+        words = [value for key, value in stream.metadata if key == "filename"] + words
     if stream.sample_rate:
         words.append(f"{stream.sample_rate} Hz")
     if stream.channels:
         words.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
     words += [word for word in (stream.language, stream.title) if word]
-    words += [name.lower().replace("_", " ") for name in stream.dispositions]
-    return f"{stream.type.capitalize():<11} {', '.join(words)}"
+    words += [name.lower().replace("_", " ") for name in stream.dispositions if name != "attached_pic"]
+    kind = "Cover" if stream.is_picture else stream.type.capitalize()
+    return f"{kind:<11} {', '.join(words)}"
 
 
 def _clock(seconds: Fraction) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.errors import FrameFormatError
-from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
+from vidsr.frames import HD_HEIGHT, HD_WIDTH, ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.chroma import ChromaGrid, luma_span, repeat_ends, subsample, upsample
 from vidsr.media.dither import SIDE, threshold_bands
 from vidsr.media.strips import Scratch, in_this_thread, strip_rows
@@ -46,9 +46,6 @@ _BELONGS = {
     Matrix.YCGCO: (1, 1),
     Matrix.BT2020_NCL: (9, 14),
 }
-
-HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
-HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
 
 
 def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) -> Color:  # noqa: A002
