@@ -11,6 +11,7 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import BT709, remake
+from tests.reference_ffmpeg import ffmpeg
 from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.media.encoders import settings_for
@@ -220,6 +221,20 @@ def test_statistics_of_the_old_coding_are_not_kept(clips: ClipShelf, tmp_path: P
 def test_transparency_is_named(clips: ClipShelf, tmp_path: Path) -> None:
     remade = remake(clips("yuva420p.mkv"), tmp_path / "out.mkv")
     assert remade.notes == ["transparency (yuva420p) is left out"]
+
+
+def test_transparency_beside_the_picture_is_named_and_its_tag_goes_with_it(tmp_path: Path) -> None:
+    """VP9's is a second picture that decoders pass over; browsers look for it where the tag says so."""
+    source, output = tmp_path / "alpha.webm", tmp_path / "out.webm"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=10:d=0.3", "-vf", "format=yuva420p",
+        "-c:v", "libvpx-vp9", "-auto-alt-ref", "0", "-deadline", "realtime", source,
+    )  # fmt: skip
+    assert any(key.lower() == "alpha_mode" for key in reference.streams(source)[0].metadata)
+    remade = remake(source, output, encoder="libvpx-vp9")
+    assert remade.notes == ["transparency (coded beside the picture) is left out"]
+    assert not any(key.lower() == "alpha_mode" for key in reference.streams(output)[0].metadata)
+    assert remake(source, tmp_path / "out.mp4", encoder="libx264").notes == remade.notes
 
 
 def test_what_hangs_on_frames_and_cannot_be_kept_is_named(clips: ClipShelf, tmp_path: Path) -> None:

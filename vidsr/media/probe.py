@@ -135,6 +135,12 @@ class SourceInfo:
         return tuple(s for s in self.streams if s.type == "attachment")
 
     @property
+    def has_alpha_beside(self) -> bool:
+        """Whether VP8 or VP9 has a second, coded picture for its transparency, which decoders pass over."""
+        video = next(s for s in self.streams if s.index == self.video_index)
+        return any(key.lower() == "alpha_mode" and value == "1" for key, value in video.metadata)
+
+    @property
     def start_seconds(self) -> Fraction:
         """When the first frame is shown, on the container's clock."""
         return self.start_time if self.start_pts is None else self.start_pts * self.time_base

@@ -12,6 +12,7 @@ from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
 
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 _CODING_TAGS = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "vendor_id"})
+_ABOUT_PACKETS = frozenset({"encoder", "alpha_mode"})  # true while the packets are the same
 _STATISTICS_PREFIXES = ("_statistics_", "bps-", "duration-", "number_of_")
 
 _BIBLIOGRAPHIC = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "fas": "per"}
@@ -100,7 +101,7 @@ def stream_tags(stream: StreamInfo, output: OutputFormat, *, copied: bool) -> di
         name = key.lower()
         if name.startswith(_STATISTICS_PREFIXES) or name in _CODING_TAGS - {"encoder"}:
             continue
-        if (name == "encoder" and not copied) or (name == "handler_name" and value in DEFAULT_HANDLERS):
+        if (name in _ABOUT_PACKETS and not copied) or (name == "handler_name" and value in DEFAULT_HANDLERS):
             continue
         kept["title" if name == "name" else key] = _language(value, output) if name == "language" else value
     if output.muxer == "mp4" and stream.title is not None:
@@ -117,7 +118,7 @@ def lost_stream_tags(source: SourceInfo, stream: StreamInfo, output: OutputForma
     lost = []
     for key, value in stream_tags(stream, output, copied=True).items():
         name = key.lower()
-        if name == "encoder" or (name == "creation_time" and value == created):
+        if name in _ABOUT_PACKETS or (name == "creation_time" and value == created):
             continue
         if not _holds_stream_tag(name, value, output):
             lost.append(key)

@@ -396,6 +396,8 @@ def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
     notes = [f"{extra} inside the video are left out" for extra in source.embedded_extras]
     if has_alpha(source.pixel_format):
         notes.append(f"transparency ({source.pixel_format}) is left out")
+    elif source.has_alpha_beside:
+        notes.append("transparency (coded beside the picture) is left out")
     if not is_turn(source.display_matrix) and output.muxer not in ("mp4", "mov"):
         notes.append(
             f"the distortion of the picture (display matrix) is left out: {output.label} cannot hold it"
