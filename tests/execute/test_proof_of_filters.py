@@ -17,7 +17,7 @@ from vidsr.errors import OutputError
 from vidsr.execute.local import run_job
 from vidsr.execute.proof import is_explained
 from vidsr.frames import Frame
-from vidsr.job import Job, RangeRequest, Receipt
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.probe import probe
 from vidsr.media.writer import Writer
@@ -50,6 +50,19 @@ def test_a_filtered_job_is_verified(
 ) -> None:
     source = clips("anamorphic.mkv" if "range" not in wish else "everything.mkv")
     _, verified = run(source, tmp_path / f"out.{suffix}", repeat_2x, **wish)
+    assert verified is True
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265", "ffv1"])
+@pytest.mark.parametrize("how", ["before the network", "by the encoder"])
+def test_a_film_that_is_made_gray_is_verified(
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, encoder: str, how: str
+) -> None:
+    """x264 and x265 need not tag a matrix then, and decoders of H.264 add chroma planes without colours."""
+    wish = {"filters": "format=gray"} if how == "before the network" else {"pixel_format": "gray"}
+    source = clips("anamorphic.mkv")
+    settings = EncoderRequest(name=encoder, pixel_format=wish.pop("pixel_format", None))
+    _, verified = run(source, tmp_path / "out.mkv", repeat_2x, encoder=settings, **wish)
     assert verified is True
 
 

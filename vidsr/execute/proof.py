@@ -8,7 +8,9 @@ from pathlib import Path
 
 from vidsr.errors import OutputError
 from vidsr.execute.prepare import Prepared, Show
+from vidsr.frames import PixelFormat
 from vidsr.media.damage import Damage
+from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
 from vidsr.media.verify import Intent, verify
 from vidsr.media.writer import Writer
@@ -35,8 +37,8 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
     """Verify a job's complete output.
 
     Nothing is compared if that was not wanted, or cannot be because it went to standard output (frames are
-    counted there). Behind filters the pictures are others; then the frames are compared with what was
-    written.
+    counted there). Behind filters, and where colours are left out, the pictures are not the source's; then
+    the frames are compared with what was written.
 
     damage: what of the source could not be read.
 
@@ -77,7 +79,9 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
 
 def _intent(prepared: Prepared, writer: Writer) -> Intent | None:
     job = prepared.job
-    if prepared.filtering is None and not job.post_filters:
+    is_gray = PixelFormat.parse(prepared.settings.pixel_format).family == "gray"
+    is_drained = is_gray and planar_equivalent(prepared.info.pixel_format).family != "gray"
+    if prepared.filtering is None and not job.post_filters and not is_drained:
         return None
     width, height, aspect, color = writer.coded_picture
     return Intent(
@@ -89,6 +93,7 @@ def _intent(prepared: Prepared, writer: Writer) -> Intent | None:
         color=color,
         keeps_times=prepared.filtering is None,
         keeps_place=not job.filters and not job.post_filters,
+        is_gray=is_gray,
     )
 
 

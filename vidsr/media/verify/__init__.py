@@ -66,7 +66,7 @@ def verify(
     segment, audio, subtitles: what was asked for. color: what the output's samples were meant to be; None
     = what the source's are. damage: what of the source is known not to be readable, which is not
     held against the output. notes: the writer's announcements. container: of the output, None = by
-    its suffix. intent: what a job with filters has written; None = the pictures should be the
+    its suffix. intent: what a job with filters or of a gray output wrote; None = the pictures should be the
     source's own. full: look at every picture instead of some.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
@@ -108,7 +108,7 @@ def verify(
         yield from check_names(info, made, carried, container)
         wanted = color or (expected_color(info, made) if intent is None else intent.color)
         seen = filled(made, container, wanted, _aspect(info, made, intent))
-        yield check_color(info, seen, wanted)
+        yield check_color(info, seen, wanted, is_gray=intent is not None and intent.is_gray)
         yield from check_hdr(info, made, wanted, notes)
         yield check_shape(info, seen) if intent is None else check_size(intent, seen)
         yield check_rotation(info, made)

@@ -54,15 +54,16 @@ def expected_color(source: SourceInfo, output: SourceInfo) -> Color:
     return assume(color, output.height, layout, width=output.width)
 
 
-def check_color(source: SourceInfo, output: SourceInfo, wanted: Color) -> Check:
-    """The output's tags say explicitly what `wanted` says.
+def check_color(source: SourceInfo, output: SourceInfo, wanted: Color, *, is_gray: bool = False) -> Check:
+    """The output's tags say explicitly what `wanted` says. is_gray: it was encoded without chroma.
 
     A range that is not said is limited, a chroma location that is not said is the usual one: some
     codings have no place for them. Equal numbers under another name are equal. Grey pictures need
     neither a matrix nor a chroma location, even where a decoder adds chroma planes to them.
     """
     layout = planar_equivalent(output.pixel_format)
-    has_chroma = layout.family == "yuv" and planar_equivalent(source.pixel_format).family != "gray"
+    is_gray = is_gray or planar_equivalent(source.pixel_format).family == "gray"
+    has_chroma = layout.family == "yuv" and not is_gray
     found = output.color
     read = assume(found, output.height, layout, width=output.width)
     faults = []

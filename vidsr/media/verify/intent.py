@@ -1,4 +1,4 @@
-"""What is checked where an output's pictures are not meant to be the source's: behind filters.
+"""What is checked where an output's pictures are not meant to be the source's: behind filters, or gray.
 
 The frames must be those that the job says it wrote, in the size, shape and colours that it meant, and not
 blank where the source is not. It knows nothing of what the filters do.
@@ -26,12 +26,13 @@ from vidsr.media.verify.signatures import Grid, Signature, contrast, grid_shape
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a job with filters says it has written.
+    """What a job with filters, or one that leaves the colours out, says it has written.
 
     info: the source as it looks behind the filters before the network; the times are in its time base, on the
     source's clock, increasing. width, height, aspect, color: of the pictures as encoded. keeps_times: whether
     the frames are the source's own, each at its time. keeps_place: whether what is to be seen in each of them
-    is what the source shows at that time (no part was cut out, nothing painted over).
+    is what the source shows at that time (no part was cut out, nothing painted over). is_gray: whether they
+    are encoded without chroma, which decoders of some codings hide.
     """
 
     info: SourceInfo
@@ -42,6 +43,7 @@ class Intent:
     color: Color
     keeps_times: bool
     keeps_place: bool
+    is_gray: bool
 
 
 def check_size(intent: Intent, output: SourceInfo) -> Check:
