@@ -90,3 +90,14 @@ def test_the_output_has_its_name_only_after_it_was_compared(
     assert run([str(small), str(output), *SMALL, *segments, "--progress", "none"]) == 0
     assert was_there == [False]
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["testsrc=s=64x48:r=10:d=0.5,format=yuv420p", "testsrc2=s=33x17:r=10:d=0.5,format=yuv444p"],
+)
+def test_a_tiny_test_pattern_is_no_mistake_of_colours(pattern: str, tmp_path: Path) -> None:
+    """What the default network does to so few blocks resembled BT.2020, or full range, by chance."""
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", pattern, "-c:v", "ffv1", source)
+    assert run([str(source), str(output), "--backend", "torch", "--precision", "fp32", "--crf", "10"]) == 0

@@ -218,18 +218,33 @@ def _misread(
     return _clipped(_decode(_encode(rgb, layout, first), layout, second))
 
 
-def explained_share(errors: Sequence[Grid], effects: Sequence[Grid]) -> tuple[float, float]:
-    """How much of a mistake's effect is in the errors, by least squares; and the effect's size.
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How well a mistake explains errors, by least squares.
 
-    errors: output less source, a picture each. effects: mistaken source less source. Each channel's mean
-    is left out, because networks shift it by themselves. Returns (0 for none to 1 for all of it, root
-    mean square in 1/255).
+    share: how much of its effect is in them, 0 for none to 1 for all of it. size: of the effect, root mean
+    square in 1/255. part: of the errors' power that it explains, 0 to 1.
     """
-    product = power = 0.0
+
+    share: float
+    size: float
+    part: float
+
+
+def explain(errors: Sequence[Grid], effects: Sequence[Grid]) -> Explanation:
+    """errors: output less source, a picture each. effects: mistaken source less source.
+
+    Each channel's mean is left out, because networks shift it by themselves.
+    """
+    product = power = whole = 0.0
     count = 0
     for error, effect in zip(errors, effects, strict=True):
         pattern = effect - effect.mean(axis=(1, 2), keepdims=True)
-        product += float((pattern * error).sum(dtype=np.float64))
+        rest = error - error.mean(axis=(1, 2), keepdims=True)
+        product += float((pattern * rest).sum(dtype=np.float64))
         power += float((pattern**2).sum(dtype=np.float64))
+        whole += float((rest**2).sum(dtype=np.float64))
         count += pattern.size
-    return (product / power if power else 0.0), float(np.sqrt(power / max(count, 1)))
+    share = product / power if power else 0.0
+    part = product * share / whole if whole else 0.0
+    return Explanation(share, float(np.sqrt(power / max(count, 1))), part)
