@@ -202,6 +202,13 @@ def working(done: int) -> Working:
     return Working(done, done, 1.0, (0, 1), (0, 1), (), "decode")
 
 
+def test_a_way_to_resume_that_is_none_fails_before_anything_is_done(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(vidsr.VidsrError, match="resume is 'yes'") as caught:
+        vidsr.upscale(clip, tmp_path / "out.mkv", resume="yes")  # type: ignore[arg-type]
+    assert caught.value.hint == "it is one of auto, restart, never"
+    assert not (tmp_path / "out.mkv").exists()
+
+
 def test_a_slow_reader_gets_the_latest_progress_and_every_note() -> None:
     given = threading.Event()
 

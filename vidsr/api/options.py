@@ -146,7 +146,16 @@ def make_job(
     if ray is not None and Path("-") in {Path(source), Path(output)}:
         raise UsageError("--ray needs files: a cluster cannot continue a pipe", "name INPUT and OUTPUT")
     _check_numbers(denoise, {"width": width, "height": height, "batch": batch}, tile)
+    if not 0 < reuse_tolerance <= MOST_TOLERANCE:
+        raise UsageError(
+            f"reuse_tolerance is {reuse_tolerance:g}", f"it is above 0, and {MOST_TOLERANCE} at most"
+        )
+    factor = _exact(scale)
+    if factor is not None and not LEAST_SCALE <= factor <= MOST_SCALE:
+        raise UsageError(f"scale is {scale}", f"it is between {LEAST_SCALE} and {MOST_SCALE}")
     first, behind = frames or (None, None)
+    if min(first or 0, behind or 0) < 0:
+        raise UsageError(f"frames is {frames}", "frames count from 0")
     job = Job(
         source=Path(source),
         output=Path(output),
@@ -154,7 +163,7 @@ def make_job(
         model=model,
         weights=None if weights is None else Path(weights),
         denoise=denoise,
-        size=SizeRequest(_exact(scale), width, height),
+        size=SizeRequest(factor, width, height),
         hwaccel=hwaccel,
         rules=ReadingRules(on_bad_frame, on_size_change),
         colorspace=colorspace,
@@ -191,6 +200,8 @@ def make_job(
 
 LEAST_TILE = 32
 """Input pixels: smaller windows are nearly all halo."""
+LEAST_SCALE, MOST_SCALE = Fraction(1, 16), 64
+MOST_TOLERANCE = 64
 
 _WORDS: dict[str, Any] = {
     "pipe_format": PipeFormat,

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vidsr.api.options import LEAST_SCALE, MOST_SCALE
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -99,8 +101,8 @@ class ScaleType(click.ParamType[Fraction]):
             factor = Fraction(value.strip().removesuffix("x"))
         except (ValueError, ZeroDivisionError):
             self.fail(f"{value!r} is not a factor; write 2, 1.5 or 3/2", param, ctx)
-        if not Fraction(1, 16) <= factor <= 64:
-            self.fail(f"{value!r} is outside 1/16 to 64", param, ctx)
+        if not LEAST_SCALE <= factor <= MOST_SCALE:
+            self.fail(f"{value!r} is outside {LEAST_SCALE} to {MOST_SCALE}", param, ctx)
         return factor
 
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import click
 
-from vidsr.api.options import make_job
+from vidsr.api.options import MOST_TOLERANCE, make_job
 from vidsr.cli.interrupts import interruptible
 from vidsr.cli.options import (
     CLUSTER,
@@ -159,7 +159,7 @@ run_option = option_group("Running")
 @run_option(
     "--reuse-tolerance",
     metavar="N",
-    type=click.FloatRange(0, 64, min_open=True),
+    type=click.FloatRange(0, MOST_TOLERANCE, min_open=True),
     default=REUSE_TOLERANCE,
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
