@@ -149,3 +149,9 @@ def test_a_weight_file_s_name_stands_for_the_model_s(
 ) -> None:
     assert batch(season, repeat_2x, "--dry-run", "--name", "{stem}.{model}.mkv") == 0
     assert "ep1.repeat_2x.mkv" in capsys.readouterr().out
+
+
+def test_one_file_is_one_file(tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ep.mkv").write_text("not a video")
+    assert batch(tmp_path, repeat_2x, "--progress", "none") == 1
+    assert capsys.readouterr().err.splitlines()[0] == "1 file: 1 failed"

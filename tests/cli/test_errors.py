@@ -128,6 +128,15 @@ def test_a_closed_standard_output_is_one_line_too() -> None:
     assert ended.returncode == 2
 
 
+def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-clip.mkv").write_bytes(b"")
+    assert run(["-clip.mkv", "out.mkv"]) == 2
+    assert "write ./-clip.mkv" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "hint"),
     [

@@ -71,6 +71,7 @@ def test_a_template_is_filled_in_for_each_source() -> None:
         ("{stem[0]}.mkv", "unknown field"),
         ("{stem", "no template"),
         ("{number:x}{stem:d}.mkv", "cannot be filled in"),
+        ("{stem}", "'a' has no suffix"),
         ("same.mkv", "would both become"),
         ("{name}", "would be its own output"),
     ],

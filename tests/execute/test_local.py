@@ -71,6 +71,17 @@ def test_events_tell_the_story_in_order(tmp_path: Path, repeat_2x: Path) -> None
     assert len(frame_lines(output)) == 6
 
 
+def test_what_comes_behind_the_network_is_said_beside_its_size(tmp_path: Path, repeat_2x: Path) -> None:
+    """The output is not of the size that the network gives."""
+    events: list[Event] = []
+    wish = RangeRequest(first_frame=10, last_frame=11)
+    options = {"range": wish, "strict": False, "post_filters": "scale=320:180"}
+    run_job(job(SAMPLE, tmp_path / "out.mkv", repeat_2x, **options), show=events.append)
+    assert isinstance(events[0], Started)
+    assert events[0].output_picture == "640x360 yuv420p, then scale=320:180"
+    assert "320x180" in video_line(tmp_path / "out.mkv")
+
+
 def test_a_height_is_reached_by_a_final_resize(tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
     wish = RangeRequest(first_frame=0, last_frame=2)

@@ -81,7 +81,8 @@ def _summarise(results: Sequence[JobResult]) -> int:
     """Counts, then each failure, on standard error. Returns the exit code."""
     counts = Counter(result.outcome for result in results)
     words = [f"{counts[outcome]} {outcome}" for outcome in ("done", "skipped", "failed") if counts[outcome]]
-    click.echo(f"{len(results)} files: {', '.join(words)}", err=True)
+    files = "1 file" if len(results) == 1 else f"{len(results)} files"
+    click.echo(f"{files}: {', '.join(words)}", err=True)
     for result in results:
         if result.error is not None:
             source, message = str(result.job.source), result.error.message

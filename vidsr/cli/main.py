@@ -132,7 +132,8 @@ def run(argv: Sequence[str]) -> int:
         return error.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "vidsr"
-        return _fail(error.format_message(), f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)
+        hint = _dashed_file_hint(argv) if isinstance(error, click.NoSuchOption) else None
+        return _fail(error.format_message(), hint or f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), None, error.exit_code)
     except (KeyboardInterrupt, click.Abort, InterruptedByUser) as error:
@@ -156,6 +157,12 @@ def run(argv: Sequence[str]) -> int:
             EXIT_FAILED,
         )
     return int(code or 0)
+
+
+def _dashed_file_hint(argv: Sequence[str]) -> str | None:
+    """What to write for a file whose name begins like an option."""
+    file = next((word for word in argv if word.startswith("-") and Path(word).is_file()), None)
+    return None if file is None else f"if the file {file} is meant, write ./{file}"
 
 
 def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:

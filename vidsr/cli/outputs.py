@@ -66,7 +66,8 @@ def name_outputs(sources: Sequence[Path], template: str, *, model: str, into: Pa
     folder), {number} (counted from 1; {number:02} for two digits) and {model}. into: the folder that
     relative names are in; None = each source's own.
 
-    Raises UsageError for an unknown field, or if two sources would have the same output or one its own.
+    Raises UsageError for an unknown field, for a name without a suffix, or if two sources would have the same
+    output or one its own.
     """
     _check(template)
     outputs = []
@@ -83,6 +84,11 @@ def name_outputs(sources: Sequence[Path], template: str, *, model: str, into: Pa
             name = template.format(**fields)
         except ValueError as error:
             raise UsageError(f"the template {template!r} cannot be filled in: {error}") from error
+        if not Path(name).suffix:
+            raise UsageError(
+                f"the output {name!r} has no suffix, which would choose the container",
+                "let --name end in .mkv, for example",
+            )
         outputs.append((into if into is not None else source.parent) / name)
     _refuse_clashes(sources, outputs)
     return outputs

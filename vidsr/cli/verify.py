@@ -92,8 +92,7 @@ def describe(report: Report) -> Iterator[str]:
     if not failures:
         yield f"{report.output}: nothing of {report.source} is lost"
     else:
-        verb = "checks fail" if len(failures) > 1 else "checks fails"
-        yield f"{report.output}: {len(failures)} of {len(report.checks)} {verb}"
+        yield f"{report.output}: {len(failures)} of {len(report.checks)} checks failed"
 
 
 def _mark(check: Check) -> str:

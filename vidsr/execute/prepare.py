@@ -137,12 +137,13 @@ class Prepared:
     def started(self, engine: str, *, frames_before: int = 0) -> Started:
         """The first event of a run. engine: words for what computes the network."""
         total, exact = _frames_expected(self.job, self.info, self.segment)
+        behind = f", then {self.job.post_filters}" if self.job.post_filters else ""
         return Started(
             source=str(self.job.source),
             output=str(self.job.output),
             model=self.model,
             source_picture=str(self.source),
-            output_picture=str(self.target),
+            output_picture=f"{self.target}{behind}",
             engine=engine,
             encoder=_encoder_words(self.settings),
             frames_total=total,
