@@ -99,7 +99,7 @@ class SourceMissingError(SourceError):
 class NotAVideoError(SourceError):
     """The file is no media container, or one too damaged to open."""
 
-    usual_hint = "name a file that a video player can show"
+    usual_hint = "name a file that a video player can play"
 
 
 class NoVideoStreamError(SourceError):
@@ -111,7 +111,7 @@ class NoVideoStreamError(SourceError):
 class DamagedSourceError(SourceError):
     """The stream broke off, or frames of it cannot be decoded."""
 
-    usual_hint = "check whether a video player can show it to the end"
+    usual_hint = "check whether a video player can play it to the end"
 
 
 class FrameError(VidsrError):

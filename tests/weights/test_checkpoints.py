@@ -208,13 +208,13 @@ def test_a_file_above_the_cap_is_refused_unread(tmp_path: Path) -> None:
 def test_a_safetensors_header_that_promises_too_much_is_refused(tmp_path: Path) -> None:
     header = b'{"a":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4000000000]}}'
     (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
-    with pytest.raises(WeightsFormatError, match="damaged or no model file"):
+    with pytest.raises(WeightsFormatError, match="damaged, or not a model file"):
         read_checkpoint(tmp_path / "m.safetensors")
 
 
 def test_what_is_no_file_of_torch_is_not_answered_with_advice_to_run_it(tmp_path: Path) -> None:
     (tmp_path / "m.pth").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
-    with pytest.raises(WeightsFormatError, match="damaged or no model file") as caught:
+    with pytest.raises(WeightsFormatError, match="damaged, or not a model file") as caught:
         read_checkpoint(tmp_path / "m.pth")
     assert "weights_only" not in caught.value.message
 
@@ -312,7 +312,7 @@ def test_a_file_of_another_network_than_expected_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["m.onnx.data", "m.txt", "m"])
 def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"hello")
-    with pytest.raises(WeightsFormatError, match="of no known format") as refusal:
+    with pytest.raises(WeightsFormatError, match="has an unknown format") as refusal:
         read_checkpoint(tmp_path / name)
     assert ".safetensors" in str(refusal.value.hint)
 

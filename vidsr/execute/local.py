@@ -123,7 +123,7 @@ def check_frames(job: Job, decoded: int, written: int, damage: Sequence[Damage])
         detail = f" ({damage[0]})" if damage else ""
         raise DamagedSourceError(
             f"{job.source} gave no frame that can be decoded{detail}",
-            "choose another range, or check that a player can show the file",
+            "choose another range, or check that a player can play the file",
         )
 
 

@@ -29,7 +29,7 @@ class Targets:
     def beside(cls, page: Path, *, pictures: bool, clip: bool) -> Targets:
         """A folder and a clip named after the page. Raises UsageError if that is no name of a page."""
         if page.suffix.lower() not in PAGE_SUFFIXES:
-            raise UsageError(f"{page} is no name of a page", "let it end in .html")
+            raise UsageError(f"{page} is not the name of a page", "give it the suffix .html")
         return cls(
             page, page.with_suffix("") if pictures else None, page.with_suffix(".mp4") if clip else None
         )

@@ -59,7 +59,7 @@ def read_checkpoint(path: Path, expect: Architecture | None = None) -> Checkpoin
         return _from_tensors(unwrap(read_pth(path), path), path, expect)
     if suffix == ONNX_SUFFIX:
         raise ArchitectureError(f"{path} holds a graph, not tensors of a known network", GRAPH_HINT)
-    raise WeightsFormatError(f"{path} is of no known format", f"known: {', '.join((*SUFFIXES, ONNX_SUFFIX))}")
+    raise WeightsFormatError(f"{path} has an unknown format", f"known: {', '.join((*SUFFIXES, ONNX_SUFFIX))}")
 
 
 def _from_tensors(found: Mapping[str, Tensor], path: Path, expect: Architecture | None) -> Checkpoint:

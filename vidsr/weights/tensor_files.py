@@ -121,5 +121,5 @@ def _check_zip(path: Path) -> None:
 def _damaged(path: Path, error: BaseException) -> WeightsFormatError:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return WeightsFormatError(
-        f"{path} is damaged or no model file: {lines[0].rstrip('.')}", "fetch the file again"
+        f"{path} is damaged, or not a model file: {lines[0].rstrip('.')}", "fetch the file again"
     )
