@@ -142,6 +142,7 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(
     [
         ("out.webm", "--encoder libsvtav1"),
         ("out", "such as out.mkv"),
+        ("out.mkv --crf", "vidsr --help"),
         ("out.mkv --crf 99", "vidsr encoders lists all ranges"),
         ("out.mkv --encoder ffv1 --encoder-preset 3", "leave out --encoder-preset"),
     ],
@@ -149,3 +150,10 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(
 def test_the_hint_names_what_would_do(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     run([str(SAMPLE), *line.split()])
     assert hint in capsys.readouterr().err.splitlines()[1]
+
+
+def test_an_option_without_its_value_points_to_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["metrics", "a.mkv", "b.mkv", "--json"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == "Hint: vidsr metrics --help"

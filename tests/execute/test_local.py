@@ -18,7 +18,7 @@ from vidsr.channel import StopSignal
 from vidsr.errors import EncoderError, InterruptedByUser, NoSpaceError
 from vidsr.execute.local import run_job
 from vidsr.frames import Frame
-from vidsr.job import Job, RangeRequest, SizeRequest
+from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
 from vidsr.media.writer import Writer
 from vidsr.progress.events import Event, Finished, Note, Started
 
@@ -80,6 +80,31 @@ def test_what_comes_behind_the_network_is_said_beside_its_size(tmp_path: Path, r
     assert isinstance(events[0], Started)
     assert events[0].output_picture == "640x360 yuv420p, then scale=320:180"
     assert "320x180" in video_line(tmp_path / "out.mkv")
+
+
+@pytest.mark.parametrize(
+    ("option", "control", "words"),
+    [
+        (("qp", "0"), "rc=cqp", "libx264 veryfast"),
+        (("b", "200k"), "rc=abr", "libx264 veryfast"),
+        (("crf", "30"), "crf=30.0", "libx264 veryfast"),
+        (("maxrate", "1M"), "crf=18.0", "libx264 crf 18 veryfast"),
+        (("preset", "slow"), "subme=8", "libx264 crf 18 slow"),
+    ],
+)
+def test_own_rate_control_takes_the_place_of_the_default_quality(
+    tmp_path: Path, repeat_2x: Path, option: tuple[str, str], control: str, words: str
+) -> None:
+    """x264 writes into each file what it was opened with; a crf beside them would win over qp and b."""
+    events: list[Event] = []
+    output = tmp_path / "out.mkv"
+    more = (("bufsize", "1M"),) if option[0] == "maxrate" else ()
+    options = {"range": RangeRequest(first_frame=10, last_frame=11), "strict": False}
+    request = EncoderRequest(options=(option, *more))
+    run_job(job(SAMPLE, output, repeat_2x, encoder=request, **options), show=events.append)
+    assert isinstance(events[0], Started)
+    assert events[0].encoder == words
+    assert control.encode() in output.read_bytes()
 
 
 def test_a_height_is_reached_by_a_final_resize(tmp_path: Path, repeat_2x: Path) -> None:

@@ -131,7 +131,8 @@ def run(argv: Sequence[str]) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "vidsr"
+        named = f"vidsr {argv[0]}" if argv and argv[0] in cli.commands else "vidsr"
+        path = error.ctx.command_path if error.ctx else named  # of an option without its value there is none
         hint = _dashed_file_hint(argv) if isinstance(error, click.NoSuchOption) else None
         return _fail(error.format_message(), hint or f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)
     except click.ClickException as error:

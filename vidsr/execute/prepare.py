@@ -26,7 +26,7 @@ from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.demux import allow_network, main_video_stream, open_accelerated
-from vidsr.media.encoders import RAW, EncoderSettings, settings_for
+from vidsr.media.encoders import RATE_CONTROLS, RAW, EncoderSettings, settings_for
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
@@ -305,7 +305,11 @@ def _plan_output(
     container = _container(job)
     name = job.encoder.name or (RAW if job.is_piped else defaults.name)
     is_default = name == defaults.name
-    crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if is_default else None)
+    options = dict(job.encoder.options)
+    keeps_quality = is_default and not options.keys() & (
+        RATE_CONTROLS - {"maxrate"}
+    )  # a cap replaces nothing
+    crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if keeps_quality else None)
     speed = job.encoder.preset or (defaults.preset if is_default else None)
     choose = settings_for if job.encoder.program is None else partial(program_settings, job.encoder.program)
     settings = choose(
@@ -313,7 +317,7 @@ def _plan_output(
         crf=crf,
         preset=speed,
         pixel_format=job.encoder.pixel_format,
-        options=dict(job.encoder.options),
+        options=options,
         source=coded_like,
         container=container.muxer,
     )

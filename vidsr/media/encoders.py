@@ -152,6 +152,7 @@ def settings_for(
     preset = preset or known_encoder.preset or profile_for(name, PixelFormat.parse(chosen))
     if preset is not None and known_encoder.preset_option is not None:
         final[known_encoder.preset_option] = preset
+        preset = options.get(known_encoder.preset_option, preset)
     _check_option_names(name, options)
     for key, value in options.items():
         joined = key == known_encoder.params_option and key in final
