@@ -150,6 +150,7 @@ def test_standard_input_gives_the_same_as_the_file(repeat_2x: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert packets(piped) == packets(by_name)
     assert len(decoded(piped)) == 12
+    assert b"\nstandard input (" in done.stderr  # and no temporary file's name
 
 
 def test_nothing_from_standard_input_is_one_line_and_leaves_nothing(repeat_2x: Path, tmp_path: Path) -> None:

@@ -173,6 +173,7 @@ def test_strict_refuses_what_would_be_converted(clips: ClipShelf, tmp_path: Path
         ("first", "none", [1]),
         ("fra", "first", [3, 4]),
         ("jpn", "deu", [1, 5]),
+        ("JPN", "Deu", [1, 5]),
     ],
 )
 def test_streams_can_be_chosen(

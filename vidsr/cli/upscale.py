@@ -202,16 +202,23 @@ def upscale(**words: Any) -> int:
     job = job_of(**words)
 
     from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.progress.events import Note  # noqa: PLC0415
+    from vidsr.progress.events import Event, Note, Started  # noqa: PLC0415
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
     with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
-        if job.source == STANDARD:
+
+        def show(event: Event) -> None:
+            if is_piped_in and isinstance(event, Started):
+                event = replace(event, source="standard input")  # not the temporary file's name
+            renderer.show(event)
+
+        is_piped_in = job.source == STANDARD
+        if is_piped_in:
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
-        receipt = upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
+        receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
 

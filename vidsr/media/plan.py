@@ -144,7 +144,7 @@ def _selected(source: SourceInfo, kind: str, which: str) -> set[int]:
         streams = streams[:1]
     elif which != "all":
         languages = [s.language for s in streams]
-        streams = [s for s in streams if s.language == which]
+        streams = [s for s in streams if s.language and s.language.lower() == which.lower()]
         if not streams:
             known = sorted({language or "some without a language" for language in languages})
             has = ", ".join(known) or "none at all"
