@@ -244,7 +244,7 @@ def test_an_interrupt_during_the_small_video_is_one(
         (["--finish-by", "25:00"], "not a time of day"),
         (["--within", "3"], "not a length of time"),
         (["--models", "realesr-animevideo3"], "did you mean realesr-animevideov3"),
-        (["--encoder-presets", "fastest"], "unknown preset"),
+        (["--encoder-presets", "fastest"], "has no preset"),
         (["-m", "realesr-animevideov3,realesr-animevideo3"], "unknown model 'realesr-animevideo3'"),
         (["--models", "a", "-m", "b"], "cannot be combined"),
         (["--models", "realesr-animevideov3", "--weights", "x.pth"], "cannot be combined"),
