@@ -306,9 +306,8 @@ def _plan_output(
     name = job.encoder.name or (RAW if job.is_piped else defaults.name)
     is_default = name == defaults.name
     options = dict(job.encoder.options)
-    keeps_quality = is_default and not options.keys() & (
-        RATE_CONTROLS - {"maxrate"}
-    )  # a cap replaces nothing
+    replacing = RATE_CONTROLS - {"maxrate"}  # a cap replaces nothing
+    keeps_quality = is_default and not options.keys() & replacing
     crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if keeps_quality else None)
     speed = job.encoder.preset or (defaults.preset if is_default else None)
     choose = settings_for if job.encoder.program is None else partial(program_settings, job.encoder.program)
