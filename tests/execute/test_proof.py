@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.paths import SAMPLE
@@ -101,3 +102,19 @@ def test_a_tiny_test_pattern_is_no_mistake_of_colours(pattern: str, tmp_path: Pa
     source, output = tmp_path / "in.mkv", tmp_path / "out.mkv"
     ffmpeg("-v", "error", "-f", "lavfi", "-i", pattern, "-c:v", "ffv1", source)
     assert run([str(source), str(output), "--backend", "torch", "--precision", "fp32", "--crf", "10"]) == 0
+
+
+def test_colours_beyond_black_and_white_count_as_they_can_be_shown(tmp_path: Path, repeat_2x: Path) -> None:
+    """Dark luma with strong chroma is no colour: R'G'B' cannot hold it, so no network can give it back."""
+    planes = [np.full((48, 64), 40, np.uint8), *(np.zeros((24, 32), np.uint8) for _ in range(2))]
+    columns, rows = np.arange(32) // 4 % 2, np.arange(24) // 4 % 2
+    planes[1][:] = np.where(columns, 16, 240)  # its mean is gray
+    planes[2][:] = np.where(rows, 16, 240)[:, None]
+    raw, source, output = tmp_path / "in.yuv", tmp_path / "in.mkv", tmp_path / "out.mkv"
+    raw.write_bytes(b"".join(plane.tobytes() for plane in planes) * 3)
+    layout = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "64x48"]
+    ffmpeg("-v", "error", *layout, "-i", raw, "-c:v", "ffv1", source)
+    assert run([str(source), str(output), "--weights", str(repeat_2x), "--progress", "none"]) == 0
+    other = tmp_path / "other.mkv"  # a little darker throughout: found all the same
+    ffmpeg("-v", "error", "-i", output, "-vf", "lutyuv=y=val-30", "-c:v", "libx264", "-qp", "0", other)
+    assert [check.name for check in verify(source, other).failures] == ["pictures"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
+from tests.media.copies import copy
 from tests.media.remake import BT709, flat_planes, frames_of, remake
 from vidsr.errors import FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
@@ -215,3 +216,17 @@ def test_a_display_matrix_that_only_turns_is_told_from_one_that_distorts() -> No
     assert is_turn((46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30))  # by 45 degrees
     assert not is_turn((one, half, 0, 0, one, 0, 0, 0, 1 << 30))
     assert not is_turn((half, 0, 0, 0, one, 0, 0, 0, 1 << 30))
+
+
+def test_a_shift_beyond_what_the_format_holds_is_no_crash(clips: ClipShelf, tmp_path: Path) -> None:
+    """As a flipped bit makes it: 16384 pixels down, which twice as large would be 32768."""
+    source, output = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    data = bytearray(clips("rotated.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40  # ISO 14496-12, 8.3.2, version 0
+    assert data[matrix + 32 : matrix + 36] == (1 << 30).to_bytes(4, "big")
+    data[matrix + 28 : matrix + 32] = (1 << 30).to_bytes(4, "big")
+    source.write_bytes(data)
+    copy(source, output, factor=2)
+    before, after = probe(source).display_matrix, probe(output).display_matrix
+    assert before is not None
+    assert after == (*before[:7], 2**31 - 1, 1 << 30)

@@ -387,8 +387,14 @@ class Writer:
 
 
 def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
-    """Rotation and mirroring stay; the shift (the 7th and 8th number), in pixels, grows with the picture."""
-    return tuple(round(value * factor) if i in (6, 7) else value for i, value in enumerate(matrix))
+    """Rotation and mirroring stay; the shift (the 7th and 8th number), in pixels, grows with the picture.
+
+    It ends at 32767 pixels, where the format does; only torn files go beyond.
+    """
+    end = 2**31 - 1
+    return tuple(
+        min(max(round(value * factor), -end), end) if i in (6, 7) else value for i, value in enumerate(matrix)
+    )
 
 
 def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:

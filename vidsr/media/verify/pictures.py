@@ -159,6 +159,10 @@ class PictureCheck:
         if self._seekable and doubtful:
             # some decoders show other pictures after a seek: only what is wrong without one is wrong
             looks = self._look(chosen, may_seek=False)
+        if looks.strange:
+            # a picture beyond black and white, as old tapes and torn data give it, is strange only if what
+            # can be shown of it is
+            looks = self._look(chosen, may_seek=False, within_gamut=True)
         yield self._decoding(looks, len(chosen))
         if not looks.compared:
             return
@@ -177,7 +181,8 @@ class PictureCheck:
         evenly = choose(len(times), SAMPLES)
         return within_budget(evenly, times, self._output.video, info.width * info.height)
 
-    def _look(self, chosen: Sequence[int], *, may_seek: bool) -> _Looks:
+    def _look(self, chosen: Sequence[int], *, may_seek: bool, within_gamut: bool = False) -> _Looks:
+        """within_gamut: see Signature; of the source, whose pictures have not been shown yet."""
         looks = _Looks()
         keep = set(choose(len(chosen), MOST_KEPT))
         near = sorted({n for k in chosen for n in self._around(k)})
@@ -196,7 +201,8 @@ class PictureCheck:
                     there = next(source_frames, None)
                     if there is None:
                         break
-                    signature = self._signature(there, reader) if there.is_sound else None
+                    color = self._color if within_gamut else None
+                    signature = self._signature(there, reader, color) if there.is_sound else None
                     window[theirs[there.pts]] = signature
                 window = {n: s for n, s in window.items() if n >= k - self._reach}
                 try:
@@ -214,8 +220,10 @@ class PictureCheck:
     def _around(self, k: int) -> range:
         return range(max(k - self._reach, 0), min(k + self._reach + 1, len(self._pairs)))
 
-    def _signature(self, picked: Picked, reader: PlaneReader) -> Signature:
+    def _signature(self, picked: Picked, reader: PlaneReader, color: Color | None = None) -> Signature:
         planes, layout = reader.planes(picked.frame)
+        if color is not None:
+            return Signature.within_gamut(planes, layout, self._shape, color)
         return Signature.of(planes, layout, self._shape)
 
     def _compare(self, k: int, ours: Signature, window: dict[int, Signature | None]) -> _Look | None:

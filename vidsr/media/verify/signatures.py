@@ -61,6 +61,27 @@ class Signature:
         """shape: (rows, columns) of the grid; blocks differ by one sample where it does not divide."""
         return cls(np.stack([_block_means(plane, *shape) for plane in planes]), layout)
 
+    @classmethod
+    def within_gamut(
+        cls, planes: Sequence[Plane], layout: PixelFormat, shape: tuple[int, int], color: Color
+    ) -> Signature:
+        """The means of what can be shown of a picture: samples whose R'G'B' lies beyond black and white are
+        brought back first, as a network that works in R'G'B' does. `of` is ten times as fast.
+
+        color: what the samples mean, nothing unspecified.
+        """
+        if layout.family != "yuv":
+            return cls.of(planes, layout, shape)
+        height, width = planes[0].shape
+        full = [
+            plane.repeat(-(-height // plane.shape[0]), 0).repeat(-(-width // plane.shape[1]), 1)[
+                :height, :width
+            ]
+            for plane in planes
+        ]
+        rgb = _decode(np.stack(full).astype(np.float64), layout, color).clip(0, 1)
+        return cls(np.stack([_block_means(p, *shape) for p in _encode(rgb, layout, color)]), layout)
+
     def rgb(self, color: Color) -> Grid:
         """What the means look like, read by a colour's matrix and range. Clipped to 0..255.
 
@@ -69,12 +90,11 @@ class Signature:
         return _clipped(_decode(self.means, self.layout, color))
 
 
-def _block_means(plane: Plane, rows: int, columns: int) -> npt.NDArray[np.float64]:
+def _block_means(plane: Plane | npt.NDArray[np.float64], rows: int, columns: int) -> npt.NDArray[np.float64]:
     top, left = (_edges(length, count) for length, count in zip(plane.shape, (rows, columns), strict=True))
+    narrow, wide = (np.uint32, np.uint64) if plane.dtype.kind == "u" else (np.float64, np.float64)
     # columns first: numpy adds along contiguous memory four times as fast as across it
-    sums = np.add.reduceat(
-        np.add.reduceat(plane, left, axis=1, dtype=np.uint32), top, axis=0, dtype=np.uint64
-    )
+    sums = np.add.reduceat(np.add.reduceat(plane, left, axis=1, dtype=narrow), top, axis=0, dtype=wide)
     sizes = np.outer(np.diff(top, append=plane.shape[0]), np.diff(left, append=plane.shape[1]))
     means: npt.NDArray[np.float64] = sums / sizes
     return means
