@@ -107,7 +107,7 @@ def test_a_tiny_test_pattern_is_no_mistake_of_colours(pattern: str, tmp_path: Pa
 def test_colours_beyond_black_and_white_count_as_they_can_be_shown(tmp_path: Path, repeat_2x: Path) -> None:
     """Dark luma with strong chroma is no colour: R'G'B' cannot hold it, so no network can give it back."""
     planes = [np.full((48, 64), 40, np.uint8), *(np.zeros((24, 32), np.uint8) for _ in range(2))]
-    columns, rows = np.arange(32) // 4 % 2, np.arange(24) // 4 % 2
+    columns, rows = np.arange(32) // 2 % 2, np.arange(24) // 2 % 2
     planes[1][:] = np.where(columns, 16, 240)  # its mean is gray
     planes[2][:] = np.where(rows, 16, 240)[:, None]
     raw, source, output = tmp_path / "in.yuv", tmp_path / "in.mkv", tmp_path / "out.mkv"
