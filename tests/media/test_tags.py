@@ -92,3 +92,13 @@ def test_a_tag_that_would_be_lost_is_an_error_with_strict(tagged: Path, tmp_path
     with pytest.raises(StreamRefusedError, match="cannot hold"):
         remake(tagged, tmp_path / "out.mp4", encoder="libx264", strict=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_length_that_the_source_tells_of_itself_is_no_tag(clips: ClipShelf, tmp_path: Path) -> None:
+    """Matroska's muxer writes no DURATION but its own; NUT keeps whatever it is given."""
+    source, output = tmp_path / "in.nut", tmp_path / "out.mkv"
+    words = ["-metadata", "DURATION=00:00:09", "-metadata", "mood=calm"]
+    reference.ffmpeg("-v", "error", "-i", clips("vfr.mkv"), "-c", "copy", *words, source)
+    copy(source, output)
+    assert verify(source, output).ok
+    assert arrived(output)["mood"] == "calm"

@@ -10,7 +10,7 @@ import re
 from vidsr.media.containers import OutputFormat
 from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
 
-_CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
 _CODING_TAGS = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "vendor_id"})
 _ABOUT_PACKETS = frozenset({"encoder", "alpha_mode"})  # true while the packets are the same
 _STATISTICS_PREFIXES = ("_statistics_", "bps-", "duration-", "number_of_")
