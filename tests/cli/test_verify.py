@@ -74,3 +74,10 @@ def test_an_output_that_is_no_video_fails_its_check(
     empty.touch()
     assert run(["verify", str(SAMPLE), str(empty)]) == 1
     assert "is empty" in capsys.readouterr().out
+
+
+def test_a_filtered_output_is_told_why_it_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    turned = tmp_path / "turned.mkv"
+    ffmpeg("-v", "error", "-i", SAMPLE, "-map", "0", "-c", "copy", "-c:v", "ffv1", "-vf", "hflip", turned)
+    assert run(["verify", str(SAMPLE), str(turned)]) == 1
+    assert "made with filters" in capsys.readouterr().err

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXIT_LOST = 1
 
+CHANGED_BY_FILTERS = frozenset({"frames", "time stamps", "shape", "rotation", "colours", "pictures"})
+
 DETAIL_WIDTH = 150
 """Longer sentences are for the JSON report."""
 
@@ -66,6 +68,12 @@ def verify(
         if is_whole and any(check.name == "frames" for check in report.failures):
             click.echo(
                 "Hint: if it was made of a part, give its --frames, --start or --end here too", err=True
+            )
+        elif report.failures and all(check.name in CHANGED_BY_FILTERS for check in report.failures):
+            click.echo(
+                "Hint: if it was made with filters or in gray, these differ on purpose; a job compares such"
+                " an output with what it wrote",
+                err=True,
             )
     return 0 if report.ok else EXIT_LOST
 
