@@ -33,12 +33,13 @@ def test_unknown_hardware_is_refused_with_what_there_is(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is an NVIDIA GPU")
 @pytest.mark.skipif("cuda" not in hwdevices_available(), reason="FFmpeg without CUDA")
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
 def test_hardware_that_is_not_there_is_one_error(
-    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, capfd: pytest.CaptureFixture[str]
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
-    assert upscale(clips("b_frames.mp4"), tmp_path / "out.mkv", repeat_2x, "cuda") == 1
+    assert upscale(clips("b_frames.mp4"), tmp_path / "out.mkv", repeat_2x, name) == 1
     said = capfd.readouterr().err.splitlines()
-    assert said[0].startswith("Error: cuda does not decode here: ")
+    assert said[0].startswith(f"Error: {name} does not decode here: ")
     assert said[1:] == ["Hint: leave out --hwaccel to decode on the processor"]
     assert not list(tmp_path.iterdir())
 

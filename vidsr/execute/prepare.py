@@ -103,7 +103,7 @@ class Prepared:
                 stop=stop,
                 from_beginning=from_beginning,
                 rules=self.job.rules,
-                hwaccel=self.job.hwaccel,
+                hwaccel=self._hwaccel,
             )
         return FilteredReader(
             self.filtering,
@@ -112,8 +112,14 @@ class Prepared:
             stop=stop,
             from_beginning=from_beginning,
             rules=self.job.rules,
-            hwaccel=self.job.hwaccel,
+            hwaccel=self._hwaccel,
         )
+
+    @property
+    def _hwaccel(self) -> str | None:
+        """What decodes: of several GPUs the one that computes."""
+        device = self.devices[0]
+        return str(device) if self.job.hwaccel == device.type == "cuda" else self.job.hwaccel
 
     def open_writer(self) -> Writer:
         """The output, begun. Raises as Writer does."""

@@ -173,20 +173,23 @@ def open_source(path: Path) -> InputContainer:
 def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
     """Like `open_source`, with decoders on hardware where it has them for the stream's coding.
 
+    hwaccel: FFmpeg's name for the kind, with a number where it is one of several ("cuda:1").
+
     Pictures come back into ordinary memory, as nv12 or p010. What the hardware cannot decode, FFmpeg
     decodes on the processor.
 
     Raises UsageError for a name that this FFmpeg does not have, DeviceError where the machine has no such
     hardware, and what `open_source` raises.
     """
+    name, _, number = hwaccel.partition(":")
     known = hwdevices_available()
-    if hwaccel not in known:
+    if name not in known:
         raise UsageError(
             f"FFmpeg has no decoding hardware {hwaccel!r} here", f"it knows {', '.join(known) or 'none'}"
         )
     open_source(path).close()  # so that what is wrong with the file is not taken for the hardware's fault
     options = dict(NETWORK_OPTIONS if _Permission.network else INPUT_OPTIONS)
-    accelerator = HWAccel(hwaccel, allow_software_fallback=True)
+    accelerator = HWAccel(name, device=number or None, allow_software_fallback=True)
     try:
         return av.open(
             location_of(path), mode="r", options=options, metadata_errors="replace", hwaccel=accelerator
