@@ -201,3 +201,13 @@ def check(path: Path, error: type[SourceError], words: str) -> None:
     assert words in caught.value.message
     assert path.name in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_a_rate_that_no_film_has_is_a_damaged_header(clips: ClipShelf, tmp_path: Path) -> None:
+    data = bytearray(clips("mpeg4.avi").read_bytes())
+    header = data.index(b"vids") + 20  # AVISTREAMHEADER: dwScale, dwRate
+    data[header : header + 8] = (1).to_bytes(4, "little") + (16_777_241).to_bytes(4, "little")
+    torn = tmp_path / "torn.avi"
+    torn.write_bytes(data)
+    with pytest.raises(DamagedSourceError, match="says that it has 16777241 frames a second"):
+        probe(torn)

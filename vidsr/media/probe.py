@@ -40,6 +40,10 @@ PROBED_PACKETS = 500
 MAX_PIXELS = 16384 * 16384
 """Larger pictures are refused before anything is allocated for them; FFmpeg's encoders stop here too."""
 
+MOST_FRAMES_A_SECOND = 10_000
+"""Cameras for this many exist, their files do not say so; torn headers say millions, and encoders that
+ration bits by time then leave nothing of the picture."""
+
 DEFAULT_HANDLERS = frozenset(
     {"VideoHandler", "SoundHandler", "SubtitleHandler", "DataHandler", "Core Media Video", "Core Media Audio"}
 )
@@ -164,6 +168,7 @@ def probe(path: Path) -> SourceInfo:
                 f"{path.name}: there is no decoder for its video", "convert it with another program first"
             )
         _check_size(path, stream.codec_context.width, stream.codec_context.height)
+        _check_rate(path, stream.average_rate)
         with reading(path, "decode its first frame"):
             frame = _first_frame(container, stream)
         if frame is None:
@@ -178,6 +183,14 @@ def probe(path: Path) -> SourceInfo:
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise NotAVideoError(f"{path.name}: pictures of {width}x{height} are too large to work on")
+
+
+def _check_rate(path: Path, rate: Fraction | None) -> None:
+    if rate is not None and rate > MOST_FRAMES_A_SECOND:
+        raise DamagedSourceError(
+            f"{path.name} says that it has {round(rate)} frames a second: its header is damaged",
+            f"put it right first: ffmpeg -i '{path.name}' -c copy -bsf:v setts=ts=N/24/TB mended.mkv",
+        )
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
