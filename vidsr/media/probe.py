@@ -189,7 +189,7 @@ def _check_rate(path: Path, rate: Fraction | None) -> None:
     if rate is not None and rate > MOST_FRAMES_A_SECOND:
         raise DamagedSourceError(
             f"{path.name} says that it has {round(rate)} frames a second: its header is damaged",
-            f"put it right first: ffmpeg -i '{path.name}' -c copy -bsf:v setts=ts=N/24/TB mended.mkv",
+            "put the rate right first; mkvmerge's --default-duration does that",
         )
 
 
