@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,13 +11,23 @@ import torch
 from av.codec.hwaccel import hwdevices_available
 
 from tests.media.clips import ClipShelf
-from tests.reference_ffmpeg import frame_lines
 from vidsr.cli.main import run
+from vidsr.media.probe import probe
+from vidsr.media.reader import Reader
 
 
-def upscale(source: Path, output: Path, weights: Path, hwaccel: str | None) -> int:
-    wish = [] if hwaccel is None else ["--hwaccel", hwaccel]
-    return run([str(source), str(output), "--weights", str(weights), *wish, "--progress", "plain"])
+def upscale(source: Path, output: Path, weights: Path, hwaccel: str) -> int:
+    words = [str(source), str(output), "--weights", str(weights), "--hwaccel", hwaccel]
+    return run([*words, "--progress", "plain"])
+
+
+def decoded(path: Path, hwaccel: str | None) -> list[tuple[int, str]]:
+    """(pts, digest of the samples) of every frame."""
+    with Reader(probe(path), hwaccel=hwaccel) as reader:
+        return [
+            (frame.pts, hashlib.md5(b"".join(plane.tobytes() for plane in frame.planes)).hexdigest())
+            for frame in reader.frames()
+        ]
 
 
 def test_unknown_hardware_is_refused_with_what_there_is(
@@ -49,23 +60,17 @@ def test_what_the_hardware_does_not_decode_the_processor_does_and_it_is_said(
     clips: ClipShelf, tmp_path: Path, repeat_2x: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """FFmpeg's DRM is for small boards, whose decoders PyAV's FFmpeg does not have: none is for H.264."""
-    asked, plain = tmp_path / "asked.mkv", tmp_path / "plain.mkv"
-    assert upscale(clips("b_frames.mp4"), asked, repeat_2x, "drm") == 0
+    source = clips("b_frames.mp4")
+    assert upscale(source, tmp_path / "out.mkv", repeat_2x, "drm") == 0
     assert "Note: drm does not decode h264; the processor does\n" in capfd.readouterr().err
-    assert upscale(clips("b_frames.mp4"), plain, repeat_2x, None) == 0
-    assert frame_lines(asked) == frame_lines(plain)
+    assert decoded(source, "drm") == decoded(source, None)
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("name", ["b_frames.mp4", "late.ts", "hdr10.mkv"])
-def test_nvdec_gives_the_frames_that_the_processor_gives(
-    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, name: str
-) -> None:
+def test_nvdec_gives_the_frames_that_the_processor_gives(clips: ClipShelf, name: str) -> None:
     if not torch.cuda.is_available():
         if os.environ.get("VIDSR_REQUIRE_CUDA"):
             pytest.fail("VIDSR_REQUIRE_CUDA is set, and there is no CUDA device")
         pytest.skip("no CUDA device")
-    there, here = tmp_path / "there.mkv", tmp_path / "here.mkv"
-    assert upscale(clips(name), there, repeat_2x, "cuda") == 0
-    assert upscale(clips(name), here, repeat_2x, None) == 0
-    assert frame_lines(there) == frame_lines(here)
+    assert decoded(clips(name), "cuda") == decoded(clips(name), None)
