@@ -11,6 +11,7 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
+from tests.media.copies import copy
 from tests.media.remake import BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
 from vidsr.frames import Frame, PixelFormat
@@ -310,3 +311,9 @@ def modes(name: str) -> list[Literal["r", "w"]]:
             continue
         found.append(mode)
     return found
+
+
+def test_x264_divides_time_among_threads_and_not_pictures(clips: ClipShelf, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    copy(clips("b_frames.mp4"), output)
+    assert b"sliced_threads=0" in output.read_bytes()  # x264 writes its settings into the stream

@@ -191,6 +191,9 @@ def configure(context: VideoCodecContext, settings: EncoderSettings, width: int,
     context.pix_fmt = settings.coded_format or settings.pixel_format
     context.options = dict(settings.options)
     context.thread_count = settings.threads
+    if settings.name.startswith("libx264"):
+        # PyAV's own default makes x264 cut each picture into slices, one a thread: 1.5% more bytes
+        context.thread_type = "AUTO"
 
 
 def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | None:
