@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 import torch
 from av.codec.hwaccel import hwdevices_available
 
+from tests.cuda import require_cuda
 from tests.media.clips import ClipShelf
 from vidsr.cli.main import run
 from vidsr.media.probe import probe
@@ -69,8 +69,5 @@ def test_what_the_hardware_does_not_decode_the_processor_does_and_it_is_said(
 @pytest.mark.cuda
 @pytest.mark.parametrize("name", ["b_frames.mp4", "late.ts", "hdr10.mkv"])
 def test_nvdec_gives_the_frames_that_the_processor_gives(clips: ClipShelf, name: str) -> None:
-    if not torch.cuda.is_available():
-        if os.environ.get("VIDSR_REQUIRE_CUDA"):
-            pytest.fail("VIDSR_REQUIRE_CUDA is set, and there is no CUDA device")
-        pytest.skip("no CUDA device")
+    require_cuda()
     assert decoded(clips(name), "cuda") == decoded(clips(name), None)
