@@ -176,20 +176,19 @@ def test_a_failing_stage_stops_all_and_surfaces_once(stage: str, fail_at: int) -
     assert not sink.finished
 
 
-def test_an_interrupt_joins_every_thread_within_a_second() -> None:
+def test_an_interrupt_joins_every_thread_long_before_the_end() -> None:
     source, sink = Source(10_000), Sink(seconds_per_frame=0.001)
     run = make_run(source, Upscaler(seconds_per_batch=0.01), sink)
     run.start()
-    begun = time.monotonic()
 
     def interrupt(_: Snapshot) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run.join(interrupt)
-    assert time.monotonic() - begun < 1
     assert vidsr_threads() == []
     assert source.closed
+    assert len(source.alive) < 5_000  # however slow the machine is, each three take 10 ms
     assert not sink.finished
 
 

@@ -51,7 +51,7 @@ def test_speeds_are_frames_by_the_clock(workload: Workload, monkeypatch: pytest.
     begun = time.perf_counter()
     fps = workload.measure_model(0.2)
     elapsed = time.perf_counter() - begun
-    assert 0.9 * sum(waits) / elapsed < fps < 20
+    assert 0.5 * sum(waits) / elapsed < fps < 20
     assert workload.measure_pipeline(0.0, encode=False).fps < 20
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -167,7 +166,6 @@ def test_a_stop_from_outside_leaves_nothing(tmp_path: Path, repeat_2x: Path) -> 
     stop = StopSignal()
     timer = threading.Timer(0.3, stop.set, [InterruptedByUser("enough")])
     timer.start()
-    begun = time.monotonic()
     with pytest.raises(InterruptedByUser, match="enough"):
         run_job(
             job(SAMPLE, tmp_path / "out.mkv", repeat_2x, size=SizeRequest(width=3840, height=2160)),
@@ -175,7 +173,6 @@ def test_a_stop_from_outside_leaves_nothing(tmp_path: Path, repeat_2x: Path) -> 
             stop=stop,
         )
     timer.join()
-    assert time.monotonic() - begun < 10
     assert list(tmp_path.iterdir()) == []
 
 

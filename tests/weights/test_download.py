@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -340,7 +339,5 @@ def test_a_killed_process_leaves_no_lock_behind(address: str, behaviour: Behavio
         killed.kill()
     behaviour.gate.set()
     behaviour.gate = None
-    begun = time.monotonic()
-    download([address], wanted)
-    assert time.monotonic() - begun < 5
+    download([address], wanted)  # would wait for ever
     assert wanted.target.read_bytes() == CONTENT
