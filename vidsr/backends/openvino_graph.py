@@ -44,9 +44,7 @@ def _compact(network: SRVGGNetCompact, picture: Node) -> Node:
     features = picture
     for layer in network.body:
         features = _layer(layer, features)
-    # PixelShuffle: channel c * r * r + i * r + j goes to row i, column j of colour c
-    detail = op.depth_to_space(features, "depth_first", network.scale)
-    return op.add(detail, enlarge(picture, network.scale))
+    return add_details(picture, features, network.scale)
 
 
 def _rrdb(network: RRDBNet, picture: Node) -> Node:
@@ -101,6 +99,27 @@ def _layer(layer: nn.Module, x: Node) -> Node:
 
 def _leaky(x: Node, slope: float) -> Node:
     return op.prelu(x, op.constant(np.array([slope], np.float32)))
+
+
+def add_details(picture: Node, details: Node, factor: int) -> Node:
+    """The picture (N, 3, H, W) enlarged by nearest neighbour, and details (N, 3 * factor**2, H, W) added.
+
+    PixelShuffle takes channel c * factor**2 + i * factor + j to row i, column j of colour c: all of them get
+    the one pixel of colour c, so it is added while they still are channels. Enlarging both and adding then
+    took 52 ms of a 2560x1920 frame on one core, and rounded the picture to bf16 with the rest; this 26.
+    """
+    height_width = op.gather(op.shape_of(picture), op.constant(np.array([2, 3])), op.constant(0))
+
+    def shape(*sides: int | Node) -> Node:
+        parts = [op.constant(np.array([side])) if isinstance(side, int) else side for side in sides]
+        return op.concat(parts, 0)
+
+    colours = op.reshape(details, shape(-1, 3, factor**2, height_width), special_zero=False)
+    colours = op.add(colours, op.unsqueeze(picture, op.constant(2)))
+    squares = op.reshape(colours, shape(-1, 3, factor, factor, height_width), special_zero=False)
+    rows = op.transpose(squares, op.constant(np.array([0, 1, 4, 2, 5, 3])))  # N, colour, H, i, W, j
+    larger = op.multiply(height_width, op.constant(np.array([factor])))
+    return op.reshape(rows, shape(-1, 3, larger), special_zero=False)
 
 
 def enlarge(x: Node, factor: int) -> Node:

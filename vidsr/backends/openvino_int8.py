@@ -13,7 +13,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as op
 
-from vidsr.backends.openvino_graph import Node, enlarge
+from vidsr.backends.openvino_graph import Node, add_details
 from vidsr.weights.int8 import Int8Constants, Int8Layer
 
 LEVELS = 256
@@ -28,8 +28,7 @@ def build_int8_graph(constants: Int8Constants) -> ov.Model:
     )
     for layer in constants.layers:
         features = _layer(layer, features)
-    detail = op.depth_to_space(features, "depth_first", constants.scale)
-    result = op.add(detail, enlarge(picture, constants.scale))
+    result = add_details(picture, features, constants.scale)
     return ov.Model([result], [picture], "int8")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidsr.cli.interrupts import interruptible
+from vidsr.cli.loading import loading
 from vidsr.cli.options import GroupedCommand, option_group
 from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
 from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
@@ -62,8 +63,9 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     for job in jobs:
         job.output.parent.mkdir(parents=True, exist_ok=True)
 
-    from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.execute.batch import run_batch  # noqa: PLC0415
+    with loading():
+        from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
+        from vidsr.execute.batch import run_batch  # noqa: PLC0415
 
     with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
 

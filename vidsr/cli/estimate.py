@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from vidsr.cli.interrupts import interruptible
+from vidsr.cli.loading import loading
 from vidsr.cli.moments import LengthType, TimeOfDayType, next_time
 from vidsr.cli.options import TIME, GroupedCommand, option_group
 from vidsr.cli.upscale import job_of, upscale
@@ -136,9 +137,10 @@ def _survey(
 ) -> list[Candidate]:
     from rich.console import Console  # noqa: PLC0415 (not needed for --help)
 
-    from vidsr.estimate.survey import survey  # noqa: PLC0415
-    from vidsr.progress.events import Fetching, Note  # noqa: PLC0415
-    from vidsr.progress.words import fetching_words  # noqa: PLC0415
+    with loading():
+        from vidsr.estimate.survey import survey  # noqa: PLC0415
+        from vidsr.progress.events import Fetching, Note  # noqa: PLC0415
+        from vidsr.progress.words import fetching_words  # noqa: PLC0415
 
     notes = Console(stderr=True)
     with interruptible(), notes.status("starting") as status:

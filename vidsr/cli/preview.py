@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidsr.cli.interrupts import interruptible
+from vidsr.cli.loading import loading
 from vidsr.cli.options import TIME, GroupedCommand, option_group
 from vidsr.cli.upscale import open_renderer, upscale
 from vidsr.errors import UsageError
@@ -129,8 +130,9 @@ def preview(
     networks: list[tuple[str | None, Path | None]] = [(name, None) for name in dict.fromkeys(names)]
     networks += [(None, file) for file in dict.fromkeys(weights)]
 
-    from vidsr.preview.make import Preview, make_preview  # noqa: PLC0415 (torch and av load here)
-    from vidsr.preview.outputs import Targets  # noqa: PLC0415
+    with loading():
+        from vidsr.preview.make import Preview, make_preview  # noqa: PLC0415 (torch and av load here)
+        from vidsr.preview.outputs import Targets  # noqa: PLC0415
 
     targets = Targets.beside(page or Path(f"{source.stem}.preview.html"), pictures=png, clip=clip)
     wish = Preview(

@@ -13,6 +13,7 @@ import click
 
 from vidsr.api.options import MOST_TOLERANCE, make_job
 from vidsr.cli.interrupts import interruptible
+from vidsr.cli.loading import loading
 from vidsr.cli.options import (
     CLUSTER,
     FRAME_RANGE,
@@ -201,8 +202,9 @@ def upscale(**words: Any) -> int:
     segment: int | None = words.pop("segment")
     job = job_of(**words)
 
-    from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-    from vidsr.progress.events import Event, Note, Started  # noqa: PLC0415
+    with loading():
+        from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
+        from vidsr.progress.events import Event, Note, Started  # noqa: PLC0415
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
