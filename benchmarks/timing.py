@@ -43,6 +43,8 @@ def run_timed(
     """Run to the end, output into `log`. A command that cannot be started is a problem, no exception."""
     load = os.getloadavg()[0]
     words = [str(word) for word in command]
+    # A program that is installed has its modules compiled; vidsr from a checkout keeps them at the first run
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with log.open("wb") as output:
         output.write((shlex.join(words) + "\n").encode())
         output.flush()
@@ -53,6 +55,7 @@ def run_timed(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env=environment,
                 start_new_session=True,  # so that it can be ended with all its children
             )
         except OSError as error:
