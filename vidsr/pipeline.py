@@ -123,6 +123,7 @@ class Run:
         self._decoded: Channel[Frame] = Channel(decoded_frames, stop)
         self._upscaled: Channel[Frame] = Channel(upscaled_frames, stop)
         self._counts = {"decode": 0, "upscale": 0, "encode": 0}
+        self._in_hand: deque[Frame] = deque()  # computed, and not yet in the queue
         self._last_written: Frame | None = None
         self._ended: dict[str, float] = {}
         self._begun = time.perf_counter()
@@ -161,7 +162,7 @@ class Run:
 
     def leftover(self) -> list[Frame]:
         """After a run that ended early: the frames that are finished but were not written, in order."""
-        return self._upscaled.drain()
+        return [*self._upscaled.drain(), *self._in_hand]
 
     def snapshot(self) -> Snapshot:
         now = time.perf_counter()
@@ -195,18 +196,32 @@ class Run:
 
     def _upscale(self) -> None:
         pending: deque[Pending] = deque()
-        for batch in _batches(iter(self._decoded), self._upscaler):
-            pending.append(self._upscaler.submit(batch))
-            while len(pending) > self._upscaler.in_flight:
+        try:
+            for batch in _batches(iter(self._decoded), self._upscaler):
+                pending.append(self._upscaler.submit(batch))
+                while len(pending) > self._upscaler.in_flight:
+                    self._deliver(pending.popleft())
+            while pending:
                 self._deliver(pending.popleft())
-        while pending:
-            self._deliver(pending.popleft())
+        except BaseException:
+            self._save(pending)
+            raise
         self._upscaled.finish()
 
     def _deliver(self, pending: Pending) -> None:
-        for frame in pending.result():
+        self._in_hand.extend(pending.result())
+        while self._in_hand:
             self._counts["upscale"] += 1
-            self._upscaled.put(frame)
+            self._upscaled.put(self._in_hand[0])
+            self._in_hand.popleft()
+
+    def _save(self, pending: deque[Pending]) -> None:
+        """Keep what was begun and will be finished, or is, where the run was stopped from outside."""
+        try:
+            while pending:
+                self._in_hand.extend(pending.popleft().result())
+        except BaseException:  # noqa: BLE001 (what ended the run is raised, and not what comes of it)
+            return
 
     def _encode(self) -> None:
         for frame in self._upscaled:

@@ -6,7 +6,7 @@ A backend knows layers, number formats and devices; it never sees a frame, a fil
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -44,5 +44,31 @@ class Backend(Protocol):
 
         Values may lie a little outside [0, 1]. On CUDA the result may still be in flight on the
         current stream. Raises DeviceMemoryError when the device is out of memory.
+        """
+        ...
+
+
+Result = Callable[[], Tensor]
+"""Call it to wait for what a backend has begun. Raises LostResultError where there is none any more."""
+
+
+class LostResultError(Exception):
+    """The memory of what was begun has another's result, or its computation was abandoned with another's."""
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """A backend on the CPU that computes pictures beside each other and beside whoever begins them.
+
+    under_way: how many it likes to have begun: one for each of its streams and one to go on with.
+    """
+
+    under_way: int
+
+    def begin(self, picture: Tensor) -> Result:
+        """(1, 3, H, W) as for a call, which computes the same -> its result, when it is asked for.
+
+        It is lost when under_way more have begun, and when waiting for any of them was given up. Raises
+        what a call raises, here or there.
         """
         ...

@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from vidsr.backends.base import Checkpoint, never_stop
+from vidsr.backends.base import Checkpoint, LostResultError, Result, never_stop
 from vidsr.backends.onnx_session import one_line
 from vidsr.errors import ArchitectureError, DeviceMemoryError
 from vidsr.job import Precision
@@ -50,7 +52,7 @@ def openvino_is_installed() -> bool:
 class OpenVinoBackend:
     """A network compiled for the CPU, once for every shape it meets.
 
-    The result of a call is a view of OpenVINO's memory: the next call overwrites it.
+    The result of a call is a view of OpenVINO's memory: the next call overwrites it. Used by one thread.
     """
 
     def __init__(
@@ -97,8 +99,14 @@ class OpenVinoBackend:
             cache.mkdir(parents=True, exist_ok=True)
             self._properties["CACHE_DIR"] = str(cache)
         self.streams = streams
+        self.under_way = streams + 1
         self._requests: OrderedDict[tuple[int, ...], list[openvino.InferRequest]] = OrderedDict()
         self._larger = torch.empty(0)
+        self._begun: list[_Begun] = []
+        self._begun_shape: tuple[int, ...] = ()
+        self._begun_so_far = 0
+        # a thread still at work when the process ends aborts it, and one whose pixels are gone crashes it
+        weakref.finalize(self, _end, self._begun)
 
     def __call__(self, batch: Tensor) -> Tensor:
         # OpenVINO reads the pixels in place and does not keep them alive: this name does, until the end.
@@ -111,6 +119,48 @@ class OpenVinoBackend:
             request.start_async()
             self._wait(request)
         return torch.from_numpy(request.get_output_tensor().data)
+
+    def begin(self, picture: Tensor) -> Result:
+        """See `Overlapping`. Each picture has one stream, and is queued while all of them are at work."""
+        if tuple(picture.shape) != self._begun_shape:
+            self._prepare_to_begin(tuple(picture.shape))
+        number = self._begun_so_far
+        begun = self._begun[number % self.under_way]
+        self._finish(begun)  # its result was not asked for, and now is lost
+        begun.pixels = picture.contiguous()
+        begun.request.set_input_tensor(self._as_openvino(begun.pixels))
+        begun.request.set_output_tensor(self._as_openvino(begun.larger))
+        begun.request.start_async()
+        begun.number, begun.is_running = number, True
+        self._begun_so_far += 1
+
+        def result() -> Tensor:
+            if begun.number != number:
+                raise LostResultError
+            self._finish(begun)
+            return begun.larger
+
+        return result
+
+    def _prepare_to_begin(self, shape: tuple[int, ...]) -> None:
+        _, channels, height, width = shape
+        _end(self._begun)
+        compiled = self._requests_for((self.streams, channels, height, width), self.streams)[0]
+        model = compiled.get_compiled_model()
+        larger = (1, channels, height * self.scale, width * self.scale)
+        self._begun[:] = [
+            _Begun(model.create_infer_request(), torch.empty(larger)) for _ in range(self.under_way)
+        ]
+        self._begun_shape = shape
+
+    def _finish(self, begun: _Begun) -> None:
+        if begun.is_running:
+            try:
+                self._wait(begun.request)
+            except BaseException:
+                _end(self._begun)
+                raise
+            begun.is_running = False
 
     def _beside_each_other(self, pixels: Tensor) -> Tensor:
         """The pictures of a batch, as many at a time as there are streams."""
@@ -177,6 +227,32 @@ class OpenVinoBackend:
         while len(self._requests) > SHAPES_KEPT:
             self._requests.popitem(last=False)
         return requests
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A request and the memory that it reads and writes, since OpenVINO keeps neither alive.
+
+    number: which beginning its result is of, -1 = none.
+    """
+
+    request: openvino.InferRequest
+    larger: Tensor
+    pixels: Tensor = field(default_factory=lambda: torch.empty(0))
+    number: int = -1
+    is_running: bool = False
+
+
+def _end(begun: Sequence[_Begun]) -> None:
+    """Afterwards none of them is at work, and none has a result."""
+    running = [one for one in begun if one.is_running]
+    for one in running:
+        one.request.cancel()
+    for one in running:
+        with contextlib.suppress(RuntimeError):  # "Infer Request was canceled"
+            one.request.wait()
+    for one in begun:
+        one.number, one.is_running = -1, False
 
 
 def _dividing(streams: int) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Healing:
         self._most_at_once = batch_size
         self._good_batches = 0
         self._renderer, self._whole, self._source = renderer, whole, source
+        renderer.need_less_memory = self._use_smaller_tiles
 
     def compute(self, pictures: Sequence[T], work: Callable[[Sequence[T]], R]) -> list[R]:
         """What `work` gives for the pictures: in one portion, or in several consecutive ones.

@@ -8,15 +8,19 @@ owns that geometry; what is computed, and when, is decided elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidsr.backends.base import Backend
+from vidsr.backends.base import Backend, LostResultError, Overlapping, Result
+from vidsr.backends.device_faults import is_out_of_memory
+from vidsr.errors import DeviceMemoryError
 from vidsr.infer.packing import Grid, least_multiple
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
@@ -57,10 +61,27 @@ def paste(planes: Sequence[Tensor], patches: Sequence[Patch]) -> tuple[Tensor, .
     return pasted
 
 
+class Rendering:
+    """A whole picture that was begun. Its planes, (1, rows, columns) each, are made when they are wanted."""
+
+    def __init__(self, renderer: Renderer, pixels: Tensor, result: Result) -> None:
+        self._renderer = renderer
+        self._pixels = pixels
+        self._result = result
+        self._planes: tuple[Tensor, ...] | None = None
+
+    def planes(self) -> tuple[Tensor, ...]:
+        """Wait for them. Raises what the backend raises, and may then be asked again."""
+        if self._planes is None:
+            self._planes = self._renderer.finish(self._pixels, self._result)
+        return self._planes
+
+
 class Renderer:
     """From the backend's input to the planes of `target`.
 
-    backend: may be exchanged for one of the same network that needs less memory.
+    backend: may be exchanged for one of the same network that needs less memory. need_less_memory: called
+    where a picture that was begun did not fit; exchanges the backend, or raises the error it is given.
     """
 
     def __init__(
@@ -68,6 +89,8 @@ class Renderer:
     ) -> None:
         """most_pixels: input pixels of all the windows computed at once, on a GPU."""
         self.backend = backend
+        self.need_less_memory: Callable[[DeviceMemoryError | RuntimeError], None] = _raise
+        self._begun: deque[Rendering] = deque()
         self._most_pixels = most_pixels
         self._source = source
         self._target = target
@@ -92,19 +115,60 @@ class Renderer:
         width = least_multiple(self._source.width, multiple)
         return Grid(height, width, block, reach, align, regions)
 
+    @property
+    def planes_bytes(self) -> int:
+        """Of the planes of one picture."""
+        target, size = self._target, (self._target.height, self._target.width)
+        samples = sum(
+            math.prod(target.format.plane_shape(i, *size)) for i in range(target.format.plane_count)
+        )
+        return samples * (1 if target.format.bits == 8 else 2)
+
     def pad(self, pixels: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) of the source's size to the size the network takes."""
         return pad_to_multiple(pixels, self.backend.input_multiple)
 
     def upscale(self, pixels: Tensor) -> Tensor:
         """(N, 3, H', W') from `pad` -> (N, 3, target height, target width), not clamped."""
-        scale = self.backend.scale
-        height, width = self._source.height * scale, self._source.width * scale
-        return resize(self.backend(pixels)[..., :height, :width], self._target.height, self._target.width)
+        return self._fitted(self.backend(pixels))
 
     def whole(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H', W') from `pad` -> the planes of N pictures, (N, rows, columns) each."""
         return self._planes(self.upscale(pixels), (0, 0))
+
+    def overlaps(self, count: int) -> bool:
+        """Whether to `begin` so many pictures, and not to wait for them as a whole.
+
+        A single one is soonest done by all cores, which is what a call does.
+        """
+        return count > 1 and isinstance(self.backend, Overlapping)
+
+    def begin(self, pixels: Tensor) -> list[Rendering]:
+        """`whole` for a backend that overlaps: one by one, beside each other and beside the caller."""
+        assert isinstance(self.backend, Overlapping)
+        renderings = []
+        for number in range(len(pixels)):
+            while len(self._begun) >= self.backend.under_way:  # the oldest's memory is the next one's
+                self._begun.popleft().planes()
+            picture = pixels[number : number + 1]
+            rendering = Rendering(self, picture, self.backend.begin(picture))
+            self._begun.append(rendering)
+            renderings.append(rendering)
+        return renderings
+
+    @torch.inference_mode()
+    def finish(self, pixels: Tensor, result: Result) -> tuple[Tensor, ...]:
+        """The planes of a picture that was begun; computed once more where that came to nothing."""
+        while True:
+            try:
+                return self._planes(self._fitted(result()), (0, 0))
+            except LostResultError:
+                pass
+            except (DeviceMemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.need_less_memory(error)
+            result = partial(self.backend, pixels)
 
     def windows(self, pixels: Tensor, windows: Sequence[tuple[int, Tile]]) -> list[Patch]:
         """What windows of the grid keep, in the order given.
@@ -152,6 +216,12 @@ class Renderer:
             places.append((rows.place(down), columns.place(across)))
             kept.append(plane[0, rows.kept(down), columns.kept(across)])
         return Patch(tuple(places), tuple(kept))
+
+    def _fitted(self, result: Tensor) -> Tensor:
+        """The network's output without what comes of padding, in the target's size."""
+        scale = self.backend.scale
+        height, width = self._source.height * scale, self._source.width * scale
+        return resize(result[..., :height, :width], self._target.height, self._target.width)
 
     def _planes(self, rgb: Tensor, origin: tuple[int, int]) -> tuple[Tensor, ...]:
         target = self._target
@@ -219,6 +289,10 @@ class _Mapping:
             int(span.keep_start * self.ratio) - origin,
             int(keep_stop * self.ratio) - origin,
         )
+
+
+def _raise(error: DeviceMemoryError | RuntimeError) -> None:
+    raise error
 
 
 def pad_to_multiple(pixels: Tensor, multiple: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from vidsr.frames import Plane
 from vidsr.infer.changes import Changes, Look, Memory, NearInput, SameInput
 from vidsr.infer.packing import Blocks, Grid, plan_windows
-from vidsr.infer.render import Renderer, paste
+from vidsr.infer.render import Renderer, Rendering, paste
 from vidsr.infer.tiles import Tile
 from vidsr.infer.transfer import Download, Transfer
 from vidsr.job import ReuseMode
@@ -107,9 +107,9 @@ class Reuse:
                 counts = _counted(counts, draft, self._grid)
         with self._transfer.computing():
             self._compute(pixels, drafts)
-        self._shown = _within_memory(shown)
+        self._shown = _within_memory(shown, self._renderer.planes_bytes)
         self.counts = counts
-        return lambda: [picture.on_host() for picture in pictures]
+        return lambda: [picture.on_host(self._transfer) for picture in pictures]
 
     def _draft(self, number: int, frame: Tensor, shown: list[_Shown]) -> _Draft:
         """Which picture to show for a frame (3, H, W), and what of it must be computed."""
@@ -150,44 +150,64 @@ class Reuse:
             # not by a list of numbers, for whose copy to the device the host would wait
             some = len(redrawn) < len(pixels)
             whole = torch.stack([pixels[draft.number] for draft in redrawn]) if some else pixels
-            batch = self._renderer.whole(whole)
-            for k, draft in enumerate(redrawn):
-                # of its own, lest a remembered picture keep its whole batch in memory
-                own = (plane[k] if len(redrawn) == 1 else plane[k].clone() for plane in batch)
-                draft.picture.planes = tuple(own)
+            if self._renderer.overlaps(len(redrawn)):
+                for draft, rendering in zip(redrawn, self._renderer.begin(whole), strict=True):
+                    draft.picture.rendering = rendering
+            else:
+                batch = self._renderer.whole(whole)
+                for k, draft in enumerate(redrawn):
+                    # of its own, lest a remembered picture keep its whole batch in memory
+                    own = (plane[k] if len(redrawn) == 1 else plane[k].clone() for plane in batch)
+                    draft.picture.planes = tuple(own)
         windows = [(draft.number, window) for draft in drafts for window in draft.windows or ()]
         patches = iter(self._renderer.windows(pixels, windows))
         for draft in drafts:
             if draft.windows is not None and draft.base is not None:
                 patched = [next(patches) for _ in draft.windows]
                 draft.picture.planes = paste(draft.base.planes, patched)
-            draft.picture.download = self._transfer.download([plane[None] for plane in draft.picture.planes])
+            if draft.picture.rendering is None:
+                draft.picture.begin_download(self._transfer)
 
 
 class _Shown:
     """A picture that was handed out, or is about to be.
 
-    memory: of its blocks' inputs. sketch: of the frame it was last computed for. planes: on the device.
+    memory: of its blocks' inputs. sketch: of the frame it was last computed for. rendering: what gives its
+    planes, where nobody wanted them yet.
     """
 
     def __init__(self, memory: Memory, sketch: Tensor) -> None:
         self.memory = memory
         self.sketch = sketch
-        self.planes: tuple[Tensor, ...] = ()
-        self.download: Download | None = None
+        self.rendering: Rendering | None = None
+        self._planes: tuple[Tensor, ...] = ()
+        self._download: Download | None = None
         self._host: tuple[Plane, ...] | None = None
 
-    def on_host(self) -> tuple[Plane, ...]:
+    @property
+    def planes(self) -> tuple[Tensor, ...]:
+        """(rows, columns) each, on the device; waits for them."""
+        if self.rendering is not None:
+            self._planes = tuple(plane[0] for plane in self.rendering.planes())
+            self.rendering = None
+        return self._planes
+
+    @planes.setter
+    def planes(self, planes: tuple[Tensor, ...]) -> None:
+        self._planes = planes
+
+    def begin_download(self, transfer: Transfer) -> None:
+        self._download = transfer.download([plane[None] for plane in self.planes])
+
+    def on_host(self, transfer: Transfer) -> tuple[Plane, ...]:
         """The same arrays each time."""
         if self._host is None:
-            assert self.download is not None
-            (self._host,) = self.download()
-            self.download = None
+            if self._download is None:
+                self.begin_download(transfer)
+            assert self._download is not None
+            (self._host,) = self._download()
+            self._download = None
         return self._host
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (*self.memory, *self.planes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,11 +238,11 @@ def _keep(shown: list[_Shown], draft: _Draft, grid: Grid) -> None:
     del shown[:-MOST_PICTURES]
 
 
-def _within_memory(shown: list[_Shown]) -> list[_Shown]:
+def _within_memory(shown: list[_Shown], planes_bytes: int) -> list[_Shown]:
     """The last pictures that fit into MEMORY_BYTES, at least one."""
     total = 0
     for count, picture in enumerate(reversed(shown)):
-        total += picture.size_bytes
+        total += planes_bytes + sum(tensor.nbytes for tensor in picture.memory)
         if total > MEMORY_BYTES:
             return shown[-max(count, 1) :]
     return shown

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vidsr.backends.base import Backend
+from vidsr.backends.base import Backend, Overlapping
 from vidsr.backends.device_faults import faults_named
 from vidsr.errors import FrameSizeError
 from vidsr.frames import Frame
 from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
-from vidsr.infer.render import Renderer
+from vidsr.infer.render import Renderer, Rendering
 from vidsr.infer.reuse import Reuse, ReuseCounts
 from vidsr.infer.tiles import TiledBackend
 from vidsr.infer.transfer import Download, Transfer, open_transfer
@@ -91,9 +91,9 @@ class Upscaler:
         reuse: "off" computes every frame whole; "exact" gives the same without computing what did not
         change; "near" takes differences within reuse_tolerance for no change, see NearInput.
         """
-        # One batch computing while the one before it is downloaded and handed on. A CPU computes in
-        # submit() itself, so that nothing would be gained by holding frames back.
-        self.in_flight = 1 if backend.device.type == "cuda" else 0
+        # One batch computing while the one before it is downloaded and handed on. Where a CPU computes in
+        # submit() itself nothing would be gained by holding frames back.
+        self.in_flight = 1 if backend.device.type == "cuda" or isinstance(backend, Overlapping) else 0
         self._device, self._dtype = backend.device, backend.dtype
         self._source = source
         self._target = target
@@ -151,8 +151,15 @@ class Upscaler:
             return self._compute_changes(frames, self._reuse)
         batch = self._to_batch(frames)
         with self._transfer.computing():
-            planes = self._renderer.whole(self._renderer.pad(batch.pixels))
+            pixels = self._renderer.pad(batch.pixels)
+            if self._renderer.overlaps(len(frames)):
+                return batch, self._later(self._renderer.begin(pixels))
+            planes = self._renderer.whole(pixels)
         return batch, self._transfer.download(planes)
+
+    def _later(self, renderings: Sequence[Rendering]) -> Download:
+        """Their planes when they are wanted."""
+        return lambda: [self._transfer.download(rendering.planes())()[0] for rendering in renderings]
 
     def _compute_changes(self, frames: Sequence[Frame], reuse: Reuse) -> tuple[Batch, Download]:
         planes = self._transfer.upload(frames)
