@@ -220,6 +220,26 @@ def test_a_signal_while_the_last_batch_is_computed_waits_for_its_end() -> None:
     assert (done.returncode, done.stdout) == (0, "interrupted after [1]\n"), done.stderr
 
 
+@pytest.mark.parametrize("in_flight", [0, 1, 3])
+def test_whatever_was_computed_when_a_batch_fails_is_left_over(in_flight: int) -> None:
+    upscaler, sink = Upscaler(fail_at=24, in_flight=in_flight), Sink()
+    run = make_run(Source(40), upscaler, sink)
+    run.start()
+    with pytest.raises(TestError, match="upscale"):
+        run.join(ignore)
+    kept = [index for index, _, _ in sink.written] + [frame.index for frame in run.leftover()]
+    assert kept == list(range(24))
+
+
+def test_a_frame_that_waits_for_room_when_the_run_ends_is_left_over() -> None:
+    """The encoder fails at its first frame, three more are queued, one waits."""
+    run = make_run(Source(40), Upscaler(batch_size=8), Sink(fail_at=0, seconds_per_frame=0.2))
+    run.start()
+    with pytest.raises(TestError, match="encode"):
+        run.join(ignore)
+    assert [frame.index for frame in run.leftover()][-1] == 7
+
+
 def test_a_stop_from_outside_is_raised_with_its_reason() -> None:
     stop = StopSignal()
     run = make_run(Source(10_000), Upscaler(seconds_per_batch=0.01), Sink(), stop)

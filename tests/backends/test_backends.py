@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.cuda import require_cuda
-from vidsr.backends.base import Backend, Checkpoint, never_stop
+from tests.paths import REPOSITORY
+from vidsr.backends.base import Backend, Checkpoint, LostResultError, Result, never_stop
 from vidsr.backends.choose import choose_device, choose_precision
 from vidsr.backends.open import open_backend
 from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
@@ -204,3 +207,106 @@ def test_no_picture_is_computed_any_more_when_a_batch_was_abandoned() -> None:
         backend(x)
     wanted = True
     assert torch.equal(backend(x), expected)
+
+
+def openvino_compact(checkpoint: Checkpoint = never_stop) -> OpenVinoBackend:
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    torch.manual_seed(2)
+    network = SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2).eval().requires_grad_(False)
+    return OpenVinoBackend(network, "fp32", checkpoint=checkpoint)
+
+
+def test_pictures_that_are_begun_are_those_of_calls() -> None:
+    backend, plain = openvino_compact(), openvino_compact()
+    for height in (24, 33, 24):
+        pictures = torch.split(picture(7, height, 40, 1), 1)
+        expected = [plain(one).clone() for one in pictures]
+        results: list[Result] = []
+        for number, one in enumerate(pictures):
+            if number >= backend.under_way:
+                assert torch.equal(
+                    results[number - backend.under_way](), expected[number - backend.under_way]
+                )
+            results.append(backend.begin(one))
+        for number in (5, 4, 6):  # the last ones, in any order, and more than once
+            assert torch.equal(results[number](), expected[number])
+            assert torch.equal(results[number](), expected[number])
+
+
+def test_calls_do_not_disturb_what_was_begun() -> None:
+    backend = openvino_compact()
+    pictures = picture(6, 40, 48, 1)
+    expected = torch.cat([backend(one).clone() for one in torch.split(pictures, 1)])
+    results = [backend.begin(one) for one in torch.split(pictures[:3], 1)]
+    assert torch.equal(backend(pictures[3:]), expected[3:])
+    assert torch.equal(torch.cat([result() for result in results]), expected[:3])
+
+
+def test_a_result_whose_memory_went_to_another_is_lost_and_never_wrong() -> None:
+    backend = openvino_compact()
+    pictures = torch.split(picture(5, 24, 40, 1), 1)
+    results = [backend.begin(one) for one in pictures]
+    for lost in results[: 5 - backend.under_way]:
+        with pytest.raises(LostResultError):
+            lost()
+    assert torch.equal(results[-1](), openvino_compact()(pictures[-1]))
+    other_size = backend.begin(picture(1, 16, 16, 1))
+    with pytest.raises(LostResultError):
+        results[-1]()
+    assert other_size().shape == (1, 3, 32, 32)
+
+
+def test_all_that_was_begun_is_abandoned_together() -> None:
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    wanted = True
+
+    def stop() -> None:
+        if not wanted:
+            raise Stopped
+
+    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
+    backend = OpenVinoBackend(network, "fp32", checkpoint=stop)
+    pictures = torch.split(torch.rand(3, 3, 192, 192), 1)
+    expected = backend(pictures[0]).clone()
+    results = [backend.begin(one) for one in pictures]
+    wanted = False
+    with pytest.raises(Stopped):
+        results[0]()
+    wanted = True
+    for result in results:
+        with pytest.raises(LostResultError):
+            result()
+    assert torch.equal(backend.begin(pictures[0])(), expected)
+
+
+BEGUN_AND_LEFT = """
+import sys
+import torch
+from vidsr.backends.openvino import OpenVinoBackend
+from vidsr.models.rrdb import RRDBNet
+
+backend = OpenVinoBackend(RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval(), "fp32")
+for _ in range(3):
+    backend.begin(torch.rand(1, 3, 192, 192))
+if sys.argv[1] == "collected":
+    del backend
+    torch.rand(2**24)
+print("end")
+"""
+
+
+@pytest.mark.parametrize("how", ["collected", "the process ends"])
+def test_what_is_begun_and_left_crashes_nothing(how: str) -> None:
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", BEGUN_AND_LEFT, how],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr

@@ -64,16 +64,16 @@ def paste(planes: Sequence[Tensor], patches: Sequence[Patch]) -> tuple[Tensor, .
 class Rendering:
     """A whole picture that was begun. Its planes, (1, rows, columns) each, are made when they are wanted."""
 
-    def __init__(self, renderer: Renderer, pixels: Tensor, result: Result) -> None:
+    def __init__(self, renderer: Renderer, pixels: Tensor, backend: Backend, result: Result) -> None:
         self._renderer = renderer
         self._pixels = pixels
-        self._result = result
+        self._begun = backend, result
         self._planes: tuple[Tensor, ...] | None = None
 
     def planes(self) -> tuple[Tensor, ...]:
         """Wait for them. Raises what the backend raises, and may then be asked again."""
         if self._planes is None:
-            self._planes = self._renderer.finish(self._pixels, self._result)
+            self._planes = self._renderer.finish(self._pixels, *self._begun)
         return self._planes
 
 
@@ -145,20 +145,22 @@ class Renderer:
 
     def begin(self, pixels: Tensor) -> list[Rendering]:
         """`whole` for a backend that overlaps: one by one, beside each other and beside the caller."""
-        assert isinstance(self.backend, Overlapping)
-        renderings = []
-        for number in range(len(pixels)):
-            while len(self._begun) >= self.backend.under_way:  # the oldest's memory is the next one's
-                self._begun.popleft().planes()
-            picture = pixels[number : number + 1]
-            rendering = Rendering(self, picture, self.backend.begin(picture))
-            self._begun.append(rendering)
-            renderings.append(rendering)
-        return renderings
+        return [self._begin(pixels[number : number + 1]) for number in range(len(pixels))]
+
+    def _begin(self, picture: Tensor) -> Rendering:
+        most = self.backend.under_way if isinstance(self.backend, Overlapping) else 0
+        while len(self._begun) > max(most - 1, 0):  # the oldest's memory is the next one's
+            self._begun.popleft().planes()
+        backend = self.backend  # which may have been exchanged just now
+        if not isinstance(backend, Overlapping):
+            return Rendering(self, picture, backend, partial(backend, picture))
+        rendering = Rendering(self, picture, backend, backend.begin(picture))
+        self._begun.append(rendering)
+        return rendering
 
     @torch.inference_mode()
-    def finish(self, pixels: Tensor, result: Result) -> tuple[Tensor, ...]:
-        """The planes of a picture that was begun; computed once more where that came to nothing."""
+    def finish(self, pixels: Tensor, backend: Backend, result: Result) -> tuple[Tensor, ...]:
+        """The planes of a picture that `backend` began; computed once more where that came to nothing."""
         while True:
             try:
                 return self._planes(self._fitted(result()), (0, 0))
@@ -167,8 +169,9 @@ class Renderer:
             except (DeviceMemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self.need_less_memory(error)
-            result = partial(self.backend, pixels)
+                if backend is self.backend:  # and was not exchanged already, for another picture's sake
+                    self.need_less_memory(error)
+            backend, result = self.backend, partial(self.backend, pixels)
 
     def windows(self, pixels: Tensor, windows: Sequence[tuple[int, Tile]]) -> list[Patch]:
         """What windows of the grid keep, in the order given.
