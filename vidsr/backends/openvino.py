@@ -10,18 +10,17 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import math
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from vidsr.backends.base import Checkpoint, LostResultError, Result, never_stop
+from vidsr.backends.base import Checkpoint, Result, never_stop
 from vidsr.backends.onnx_session import one_line
+from vidsr.backends.openvino_begun import Begun, abandon, as_openvino, wait
 from vidsr.errors import ArchitectureError, DeviceMemoryError
 from vidsr.job import Precision
 from vidsr.models.base import Network
@@ -31,8 +30,6 @@ from vidsr.weights.int8 import Int8Constants
 if TYPE_CHECKING:
     import openvino
 
-LOOK_UP_MILLISECONDS = 50
-"""How often a running computation asks whether it is still wanted."""
 SHAPES_KEPT = 36
 """Compiled graphs are for one shape each: a job has two or three (frame, tail, tile), and reuse 16 windows,
 one by one and in pairs. With 4 kept, 91 frames of a drawn clip compiled 154 times at 38 ms each, with 17 kept
@@ -102,11 +99,7 @@ class OpenVinoBackend:
         self.under_way = streams + 1
         self._requests: OrderedDict[tuple[int, ...], list[openvino.InferRequest]] = OrderedDict()
         self._larger = torch.empty(0)
-        self._begun: list[_Begun] = []
-        self._begun_shape: tuple[int, ...] = ()
-        self._begun_so_far = 0
-        # a thread still at work when the process ends aborts it, and one whose pixels are gone crashes it
-        weakref.finalize(self, _end, self._begun)
+        self._begun: Begun | None = None
 
     def __call__(self, batch: Tensor) -> Tensor:
         # OpenVINO reads the pixels in place and does not keep them alive: this name does, until the end.
@@ -115,52 +108,22 @@ class OpenVinoBackend:
             return self._beside_each_other(pixels)
         (request,) = self._requests_for(tuple(batch.shape), 1)
         with self._abandoning([request]):
-            request.set_input_tensor(self._as_openvino(pixels))
+            request.set_input_tensor(as_openvino(pixels))
             request.start_async()
-            self._wait(request)
+            wait(request, self._checkpoint)
         return torch.from_numpy(request.get_output_tensor().data)
 
     def begin(self, picture: Tensor) -> Result:
         """See `Overlapping`. Each picture has one stream, and is queued while all of them are at work."""
-        if tuple(picture.shape) != self._begun_shape:
-            self._prepare_to_begin(tuple(picture.shape))
-        number = self._begun_so_far
-        begun = self._begun[number % self.under_way]
-        self._finish(begun)  # its result was not asked for, and now is lost
-        begun.pixels = picture.contiguous()
-        begun.request.set_input_tensor(self._as_openvino(begun.pixels))
-        begun.request.set_output_tensor(self._as_openvino(begun.larger))
-        begun.request.start_async()
-        begun.number, begun.is_running = number, True
-        self._begun_so_far += 1
-
-        def result() -> Tensor:
-            if begun.number != number:
-                raise LostResultError
-            self._finish(begun)
-            return begun.larger
-
-        return result
-
-    def _prepare_to_begin(self, shape: tuple[int, ...]) -> None:
-        _, channels, height, width = shape
-        _end(self._begun)
-        compiled = self._requests_for((self.streams, channels, height, width), self.streams)[0]
-        model = compiled.get_compiled_model()
-        larger = (1, channels, height * self.scale, width * self.scale)
-        self._begun[:] = [
-            _Begun(model.create_infer_request(), torch.empty(larger)) for _ in range(self.under_way)
-        ]
-        self._begun_shape = shape
-
-    def _finish(self, begun: _Begun) -> None:
-        if begun.is_running:
-            try:
-                self._wait(begun.request)
-            except BaseException:
-                _end(self._begun)
-                raise
-            begun.is_running = False
+        shape = tuple(picture.shape)
+        if self._begun is None or self._begun.shape != shape:
+            if self._begun is not None:
+                self._begun.give_up()
+            (request, *_) = self._requests_for((self.streams, *shape[1:]), self.streams)
+            graph = request.get_compiled_model()
+            with _faults_named(shape):
+                self._begun = Begun(graph, shape, self.scale, self.under_way, self._checkpoint)
+        return self._begun.begin(picture)
 
     def _beside_each_other(self, pixels: Tensor) -> Tensor:
         """The pictures of a batch, as many at a time as there are streams."""
@@ -174,16 +137,12 @@ class OpenVinoBackend:
             for number in range(count + self.streams):
                 request = requests[number % self.streams]
                 if number >= self.streams and number - self.streams < count:
-                    self._wait(request)
+                    wait(request, self._checkpoint)
                 if number < count:
-                    request.set_input_tensor(self._as_openvino(pixels[number : number + 1]))
-                    request.set_output_tensor(self._as_openvino(larger[number : number + 1]))
+                    request.set_input_tensor(as_openvino(pixels[number : number + 1]))
+                    request.set_output_tensor(as_openvino(larger[number : number + 1]))
                     request.start_async()
         return larger
-
-    def _wait(self, request: openvino.InferRequest) -> None:
-        while not request.wait_for(LOOK_UP_MILLISECONDS):
-            self._checkpoint()
 
     @contextlib.contextmanager
     def _abandoning(self, requests: Sequence[openvino.InferRequest]) -> Iterator[None]:
@@ -191,17 +150,8 @@ class OpenVinoBackend:
         try:
             yield
         except BaseException:
-            for request in requests:
-                request.cancel()
-            for request in requests:
-                with contextlib.suppress(RuntimeError):  # "Infer Request was canceled"
-                    request.wait()  # a thread still at work when the process ends aborts it
+            abandon(requests)
             raise
-
-    def _as_openvino(self, batch: Tensor) -> openvino.Tensor:
-        import openvino  # noqa: PLC0415
-
-        return openvino.Tensor(batch.numpy(), shared_memory=True)
 
     def _requests_for(self, shape: tuple[int, ...], streams: int) -> list[openvino.InferRequest]:
         """One request for batches of this shape, or one for each stream, which takes one picture of it."""
@@ -209,50 +159,31 @@ class OpenVinoBackend:
             self._requests.move_to_end(shape)
             return self._requests[shape]
         model = self._model.clone()
-        try:
+        with _faults_named(shape):
             model.reshape([1, *shape[1:]] if streams > 1 else list(shape))
             compiled = self._core.compile_model(model, "CPU", self._properties | _dividing(streams))
             requests = [compiled.create_infer_request() for _ in range(streams)]
-        except RuntimeError as error:
-            if "memory" in str(error).lower() or "alloc" in str(error).lower():
-                raise DeviceMemoryError(
-                    f"the CPU has too little memory for {shape[0]} of {shape[3]}x{shape[2]} at once",
-                    "close other programs, or pass a smaller --batch",
-                ) from error
-            raise ArchitectureError(
-                f"OpenVINO cannot run the model on {shape[3]}x{shape[2]}: {one_line(error)}",
-                "pass another --backend",
-            ) from error
         self._requests[shape] = requests
         while len(self._requests) > SHAPES_KEPT:
             self._requests.popitem(last=False)
         return requests
 
 
-@dataclass(slots=True)
-class _Begun:
-    """A request and the memory that it reads and writes, since OpenVINO keeps neither alive.
-
-    number: which beginning its result is of, -1 = none.
-    """
-
-    request: openvino.InferRequest
-    larger: Tensor
-    pixels: Tensor = field(default_factory=lambda: torch.empty(0))
-    number: int = -1
-    is_running: bool = False
-
-
-def _end(begun: Sequence[_Begun]) -> None:
-    """Afterwards none of them is at work, and none has a result."""
-    running = [one for one in begun if one.is_running]
-    for one in running:
-        one.request.cancel()
-    for one in running:
-        with contextlib.suppress(RuntimeError):  # "Infer Request was canceled"
-            one.request.wait()
-    for one in begun:
-        one.number, one.is_running = -1, False
+@contextlib.contextmanager
+def _faults_named(shape: Sequence[int]) -> Iterator[None]:
+    """Within it, what OpenVINO raises for pictures of this shape has a name of ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "memory" in str(error).lower() or "alloc" in str(error).lower():
+            raise DeviceMemoryError(
+                f"the CPU has too little memory for {shape[0]} of {shape[3]}x{shape[2]} at once",
+                "close other programs, or pass a smaller --batch",
+            ) from error
+        raise ArchitectureError(
+            f"OpenVINO cannot run the model on {shape[3]}x{shape[2]}: {one_line(error)}",
+            "pass another --backend",
+        ) from error
 
 
 def _dividing(streams: int) -> dict[str, Any]:

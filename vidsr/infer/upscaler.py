@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vidsr.backends.base import Backend, Overlapping
+from vidsr.backends.base import Backend
 from vidsr.backends.device_faults import faults_named
 from vidsr.errors import FrameSizeError
 from vidsr.frames import Frame
@@ -91,9 +91,6 @@ class Upscaler:
         reuse: "off" computes every frame whole; "exact" gives the same without computing what did not
         change; "near" takes differences within reuse_tolerance for no change, see NearInput.
         """
-        # One batch computing while the one before it is downloaded and handed on. Where a CPU computes in
-        # submit() itself nothing would be gained by holding frames back.
-        self.in_flight = 1 if backend.device.type == "cuda" or isinstance(backend, Overlapping) else 0
         self._device, self._dtype = backend.device, backend.dtype
         self._source = source
         self._target = target
@@ -114,6 +111,14 @@ class Upscaler:
     def batch_size(self) -> int:
         """Frames handed to the backend at once; see `Healing`."""
         return self._healing.batch_size
+
+    @property
+    def in_flight(self) -> int:
+        """One batch is computed while the one before it is brought back and handed on.
+
+        Not where submit() itself computes: nothing would be gained by holding finished frames back.
+        """
+        return 1 if self._device.type == "cuda" or self._renderer.overlaps(self.batch_size) else 0
 
     @property
     def reuse_counts(self) -> ReuseCounts | None:
