@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -75,6 +76,15 @@ class Rendering:
         if self._planes is None:
             self._planes = self._renderer.finish(self._pixels, *self._begun)
         return self._planes
+
+    def make_room(self) -> None:
+        """Have the planes made now, so that the backend's memory is free.
+
+        Not where the result is lost: whether anybody still wants it is not known (a run may have ended).
+        """
+        if self._planes is None:
+            with suppress(LostResultError):
+                self._planes = self._renderer.finish(self._pixels, *self._begun, even_if_lost=False)
 
 
 class Renderer:
@@ -150,7 +160,7 @@ class Renderer:
     def _begin(self, picture: Tensor) -> Rendering:
         most = self.backend.under_way if isinstance(self.backend, Overlapping) else 0
         while len(self._begun) > max(most - 1, 0):  # the oldest's memory is the next one's
-            self._begun.popleft().planes()
+            self._begun.popleft().make_room()
         backend = self.backend  # which may have been exchanged just now
         if not isinstance(backend, Overlapping):
             return Rendering(self, picture, backend, partial(backend, picture))
@@ -159,13 +169,19 @@ class Renderer:
         return rendering
 
     @torch.inference_mode()
-    def finish(self, pixels: Tensor, backend: Backend, result: Result) -> tuple[Tensor, ...]:
-        """The planes of a picture that `backend` began; computed once more where that came to nothing."""
+    def finish(
+        self, pixels: Tensor, backend: Backend, result: Result, *, even_if_lost: bool = True
+    ) -> tuple[Tensor, ...]:
+        """The planes of a picture that `backend` began; computed once more where that came to nothing.
+
+        even_if_lost: else LostResultError is raised for a result that is.
+        """
         while True:
             try:
                 return self._planes(self._fitted(result()), (0, 0))
             except LostResultError:
-                pass
+                if not even_if_lost:
+                    raise
             except (DeviceMemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
