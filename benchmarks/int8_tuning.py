@@ -45,8 +45,9 @@ MOST = 127
 class Chain(nn.Module):
     """The network as trainable numbers in the units of bytes: what is rounded are integers.
 
-    weights: of all convolutions but the first, before rounding; log_scales: what an integer of the sum is
-    worth; gains: logarithms of what the bytes a layer reads are stretched by, folded away at the end.
+    weights: of all convolutions but the first, before rounding; unrounded: numbers of those that read what is
+    not rounded; log_scales: what an integer of the sum is worth; gains: logarithms of what the bytes a layer
+    reads are stretched by, folded away at the end.
     """
 
     def __init__(self, network: SRVGGNetCompact, calibration: Tensor) -> None:
@@ -57,6 +58,7 @@ class Chain(nn.Module):
         slopes = [layer.weight.detach().clone() for layer in network.body if isinstance(layer, nn.PReLU)]
         zero_points = torch.tensor(equalize(weights, biases, slopes, calibration))
         self.register_buffer("zero_points", zero_points)  # kept with the state: they belong to the weights
+        self.unrounded = {0, 1, len(weights) - 2}
         self.scale = network.scale
         steps = [weight.abs().amax(dim=(1, 2, 3)) / MOST for weight in weights[1:]]
         self.first = nn.Parameter(weights[0])
@@ -69,11 +71,13 @@ class Chain(nn.Module):
         self.gains = nn.ParameterList([torch.zeros_like(slope) for slope in slopes])
 
     def forward(self, picture: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 3, H * scale, W * scale). bf16 holds these integers exactly."""
+        """(N, 3, H, W) -> (N, 3, H * scale, W * scale). bf16 holds the integers exactly."""
         h = F.prelu(F.conv2d(picture, self.first, self.biases[0], padding=1), self.slopes[0])
         for number, weight in enumerate(self.weights):
             zero, gain = int(self.zero_points[number]), self.gains[number].exp()
-            seen = Rounded.apply(h * gain[:, None, None], -zero, 255 - zero)
+            seen = h * gain[:, None, None]
+            if number not in self.unrounded:
+                seen = Rounded.apply(seen, -zero, 255 - zero)
             integers = Rounded.apply(weight / gain[:, None, None], -MOST, MOST)
             sums = F.conv2d(seen.bfloat16(), integers.bfloat16(), padding=1).float()
             h = sums * self.log_scales[number].exp()[:, None, None] + self.biases[number + 1][:, None, None]
@@ -93,7 +97,7 @@ class Chain(nn.Module):
             if number + 1 < len(gains):
                 scale, bias = scale * gains[number + 1], bias * gains[number + 1]
                 slope = self.slopes[number + 1].detach()
-            zero = int(self.zero_points[number])
+            zero = None if number in self.unrounded else int(self.zero_points[number])
             layers.append(Int8Layer(integers.to(torch.int8), scale, bias, slope, zero))
         return Int8Constants(
             weights_digest=digest,

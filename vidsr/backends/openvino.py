@@ -2,7 +2,7 @@
 
 Measured on a 2-core AVX-512 BF16 machine (640x480, animevideov3): 0.455 s a frame in bf16 where torch
 takes 0.75, and 0.92 in fp32 where torch takes 1.64. In int8, which loses some of the picture and so is never
-chosen by itself, it takes three fifths of bf16's time (`benchmarks/int8.py`).
+chosen by itself, it takes two thirds of bf16's time (`benchmarks/int8.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Checkpoint, Result, never_stop
+from vidsr.backends.choose import cpu_multiplies_bf16
 from vidsr.backends.onnx_session import one_line
 from vidsr.backends.openvino_begun import Begun, abandon, as_openvino, wait
 from vidsr.errors import ArchitectureError, DeviceMemoryError
@@ -37,9 +38,6 @@ one by one and in pairs. With 4 kept, 91 frames of a drawn clip compiled 154 tim
 STREAMS = 2
 """Two pictures at a time, each on half of the cores: half as many barriers between layers at which one core
 waits for another, which the encoder has just taken."""
-_WITHOUT_INTEGERS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""What is not in integers is computed in this. bf16 in the first layer and in the enlarged picture would cost
-as much of the picture as all the integers do: it gave 46 dB to the same constants with f32 there."""
 
 
 def openvino_is_installed() -> bool:
@@ -89,7 +87,7 @@ class OpenVinoBackend:
         else:
             self._model = read_graph(network) if isinstance(network, Graph) else build_graph(network)
         self._core = openvino.Core()
-        self._properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _WITHOUT_INTEGERS[precision]}
+        self._properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _precision_hint(precision)}
         if threads is not None:
             self._properties["INFERENCE_NUM_THREADS"] = threads
         if cache is not None:
@@ -184,6 +182,12 @@ def _faults_named(shape: Sequence[int]) -> Iterator[None]:
             f"OpenVINO cannot run the model on {shape[3]}x{shape[2]}: {one_line(error)}",
             "pass another --backend",
         ) from error
+
+
+def _precision_hint(precision: Precision) -> str:
+    """OpenVINO's name for the number format of what is not in integers."""
+    in_bf16 = precision == "bf16" or (precision == "int8" and cpu_multiplies_bf16())
+    return "bf16" if in_bf16 else "f32"
 
 
 def _dividing(streams: int) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 The constants are integers already (`weights.int8`), so nothing is calibrated here: FakeQuantize nodes say
 where a byte is enough, and OpenVINO's CPU plugin makes one int8 convolution of each layer together with
-its scale, bias, PReLU and the rounding of what comes out. Only the first convolution, which is 0.4% of the
-work and reads pixels finer than a byte, and the addition of the enlarged picture are in float32.
-It knows layers, never batches or devices.
+its scale, bias, PReLU and the rounding of what comes out. What reads values that are no bytes (the first
+convolution, and those that the constants say) is computed in the precision that OpenVINO is asked for. It
+knows layers, never batches or devices.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ def build_int8_graph(constants: Int8Constants) -> ov.Model:
 
 
 def _layer(layer: Int8Layer, x: Node) -> Node:
-    low, high = (op.constant(np.float32(edge - layer.zero_point)) for edge in (0, LEVELS - 1))
-    integers = op.fake_quantize(x, low, high, low, high, LEVELS)
-    weight = op.multiply(
-        op.convert(op.constant(layer.weight.numpy()), np.float32),
-        op.constant(layer.scale.numpy().reshape(-1, 1, 1, 1)),
-    )
-    result = op.add(_convolve(integers, weight), _by_channel(layer.bias.numpy()))
+    scale = layer.scale.numpy().reshape(-1, 1, 1, 1)
+    if layer.zero_point is None:
+        weight = op.constant(layer.weight.numpy() * scale)
+    else:
+        low, high = (op.constant(np.float32(edge - layer.zero_point)) for edge in (0, LEVELS - 1))
+        x = op.fake_quantize(x, low, high, low, high, LEVELS)
+        weight = op.multiply(op.convert(op.constant(layer.weight.numpy()), np.float32), op.constant(scale))
+    result = op.add(_convolve(x, weight), _by_channel(layer.bias.numpy()))
     return result if layer.slope is None else op.prelu(result, op.constant(layer.slope.numpy()))
 
 

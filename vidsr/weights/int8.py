@@ -11,6 +11,9 @@ A chain of n convolutions computes, with round to even and z the layer's zero po
     h = prelu(conv(q(h), weight[i]) * scale[i] + bias[i], slope[i])                     for i = 1 to n - 2
     picture enlarged + pixel_shuffle(conv(q(h), weight[n - 1]) * scale[n - 1] + bias[n - 1])
     q(h) = clamp(round(h), -z[i], 255 - z[i])                                           what a layer reads
+
+Where z is None a layer reads h itself, and is multiplied in bf16 or fp32. Three of seventeen, the first two
+and the last, keep 0.9 dB of the picture for a tenth of the time.
 """
 
 from __future__ import annotations
@@ -38,13 +41,14 @@ class Int8Layer:
 
     weight: int8 (out, in, k, k) in -127 to 127. scale, bias: float32 (out). slope: of the PReLU, float32
     (out); None where none follows. zero_point: 0 to 255; what it reads is -zero_point to 255 - zero_point.
+    None: what it reads is not rounded.
     """
 
     weight: Tensor
     scale: Tensor
     bias: Tensor
     slope: Tensor | None
-    zero_point: int
+    zero_point: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +113,10 @@ def save_constants(constants: Int8Constants, path: Path, **notes: str) -> None:
         "first.weight": constants.first_weight,
         "first.bias": constants.first_bias,
         "first.slope": constants.first_slope,
-        "zero_points": torch.tensor([layer.zero_point for layer in constants.layers], dtype=torch.uint8),
+        "zero_points": torch.tensor(
+            [-1 if layer.zero_point is None else layer.zero_point for layer in constants.layers],
+            dtype=torch.int16,
+        ),
     }
     for number, layer in enumerate(constants.layers, start=1):
         tensors |= {f"{number}.weight": layer.weight, f"{number}.scale": layer.scale}
@@ -141,7 +148,7 @@ def _constants(tensors: Mapping[str, Tensor], notes: Mapping[str, str], path: Pa
                     tensors[f"{number}.scale"],
                     tensors[f"{number}.bias"],
                     tensors.get(f"{number}.slope"),
-                    zero,
+                    None if zero < 0 else zero,
                 )
                 for number, zero in enumerate(zero_points, start=1)
             ),
