@@ -104,6 +104,19 @@ def test_progress_of_all_files_is_in_the_json_events(
     ]
 
 
+def test_a_program_hears_of_a_failed_file_when_it_failed(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert batch(season, repeat_2x, "--progress", "json") == 1
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    kinds = [event["event"] for event in events if event["event"] in {"next", "failed", "finished"}]
+    assert kinds == ["next", "finished", "next", "failed", "next", "finished"]
+    (failed,) = (event for event in events if event["event"] == "failed")
+    assert failed["source"] == str(season / "ep2.mkv")
+    assert "ep2.mkv" in failed["message"]
+    assert set(failed) == {"event", "source", "message", "hint"}
+
+
 def test_an_unknown_model_is_said_once(season: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["batch", str(season), "--model", "nope"]) == 2
     assert capsys.readouterr().err.count("unknown model") == 1

@@ -13,7 +13,7 @@ from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, Vids
 from vidsr.execute.prepare import Show
 from vidsr.job import Job, Receipt
 from vidsr.media.probe import probe
-from vidsr.progress.events import NextInQueue
+from vidsr.progress.events import Failed, NextInQueue
 
 Outcome = Literal["done", "skipped", "failed"]
 
@@ -34,8 +34,8 @@ class JobResult:
 def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> list[JobResult]:
     """Run the jobs in order; those whose output is there are skipped, unless they are to overwrite it.
 
-    run: does one job and shows its events. show: gets NextInQueue before each. A job's VidsrError ends that
-    job only.
+    run: does one job and shows its events. show: gets NextInQueue before each, and Failed behind one
+    that failed. A job's VidsrError ends that job only.
 
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
@@ -56,6 +56,7 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
             raise
         except VidsrError as error:
             results.append(JobResult(job, "failed", error=error))
+            show(Failed(str(job.source), error.message, error.hint))
             frames[number] = 0  # nothing more will come of it
         else:
             results.append(JobResult(job, "done", receipt))

@@ -2,6 +2,7 @@
 
 from vidsr.progress.events import (
     Event,
+    Failed,
     Fetching,
     Finished,
     Joining,
@@ -18,6 +19,7 @@ from vidsr.progress.events import (
 
 __all__ = [
     "Event",
+    "Failed",
     "Fetching",
     "Finished",
     "Joining",

@@ -110,6 +110,15 @@ class NextInQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """One of several files came to nothing; the next one follows. What people read of it comes at the end."""
+
+    source: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Joining:
     """The segments of a long job are being put together: so many of so many."""
 
@@ -172,6 +181,7 @@ class Finished:
 
 Event = (
     NextInQueue
+    | Failed
     | Fetching
     | Started
     | Note

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from vidsr.progress.events import (
     Event,
+    Failed,
     Fetching,
     Finished,
     Joining,
@@ -70,7 +71,7 @@ class JsonRenderer(LineRenderer):
                         "reused": reused_fields(event.reused),
                     },
                 )
-            case Verifying() | Made():
+            case Failed() | Verifying() | Made():
                 self._write(type(event).__name__.lower(), _fields(event))
             case Stopping():
                 self._write("stopping", _fields(event))
@@ -96,6 +97,15 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _fields(
-    event: NextInQueue | Fetching | Started | Joining | Verifying | Rendering | Made | Stopping | Finished,
+    event: NextInQueue
+    | Failed
+    | Fetching
+    | Started
+    | Joining
+    | Verifying
+    | Rendering
+    | Made
+    | Stopping
+    | Finished,
 ) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from vidsr.progress.events import (
     Event,
+    Failed,
     Fetching,
     Finished,
     Joining,
@@ -58,6 +59,8 @@ class RichRenderer:
             case NextInQueue():
                 self._queue = event
                 self._console.print(Text(queue_words(event), style="bold"))
+            case Failed():
+                self._live.update(Text(), refresh=True)
             case Fetching() | Joining() | Rendering():
                 self._live.update(self._passing(event), refresh=True)
             case Started():
