@@ -5,7 +5,7 @@
 
 1. Channels are rescaled, which PReLU allows without changing the network (it is homogeneous), so that
    each fills the range of a byte; one that is mostly negative has its sign turned, so that one zero point
-   suits all. The largest 0.04% of values are cut off.
+   suits all. The largest 0.04% of values are cut off. Layers 1 and 2 and the last read what is not rounded.
 2. Weights, biases, slopes and ranges are tuned together against the network's own float32 output on drawn
    squares (`int8_material`): the gradient passes through rounding as if it were not there. The loss is the
    logarithm of each square's mean squared error, so that what counts is the mean PSNR.
