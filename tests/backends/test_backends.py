@@ -268,7 +268,7 @@ def test_all_that_was_begun_is_abandoned_together() -> None:
 
     network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
     backend = OpenVinoBackend(network, "fp32", checkpoint=stop)
-    pictures = torch.split(torch.rand(3, 3, 192, 192), 1)
+    pictures = torch.split(torch.rand(3, 3, 128, 128), 1)
     expected = backend(pictures[0]).clone()
     results = [backend.begin(one) for one in pictures]
     wanted = False
