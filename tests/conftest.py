@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # other at every layer. On 2 cores the whole suite took 332 s with them and 287 s without.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # as a shell gives it to what it starts in the background; commands that tests interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pixel_repeating_weights(path: Path, scale: int) -> Path:
