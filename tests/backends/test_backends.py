@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -176,45 +177,46 @@ def test_what_a_machine_lacks_is_refused_by_name() -> None:
         choose_precision("fp16", torch.device("cpu"))
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_pictures_computed_beside_each_other_are_those_of_one_after_another(count: int) -> None:
+def openvino_compact(streams: int = 2) -> OpenVinoBackend:
     if not openvino_is_installed():
         pytest.skip("the extra [openvino] is not installed")
     torch.manual_seed(2)
     network = SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2).eval().requires_grad_(False)
-    beside = OpenVinoBackend(network, "fp32", streams=2)
-    alone = OpenVinoBackend(network, "fp32", streams=1)
+    return OpenVinoBackend(network, "fp32", streams=streams)
+
+
+def stoppable() -> tuple[threading.Event, OpenVinoBackend]:
+    """A backend that takes its time, and whether what it computes is wanted."""
+    if not openvino_is_installed():
+        pytest.skip("the extra [openvino] is not installed")
+    wanted = threading.Event()
+    wanted.set()
+
+    def stop() -> None:
+        if not wanted.is_set():
+            raise Stopped
+
+    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
+    return wanted, OpenVinoBackend(network, "fp32", checkpoint=stop, streams=2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_pictures_computed_beside_each_other_are_those_of_one_after_another(count: int) -> None:
+    beside, alone = openvino_compact(streams=2), openvino_compact(streams=1)
     for height in (24, 33, 24):
         x = picture(count, height, 40, 1)
         assert torch.equal(beside(x), torch.cat([alone(part).clone() for part in torch.split(x, 1)]))
 
 
 def test_no_picture_is_computed_any_more_when_a_batch_was_abandoned() -> None:
-    if not openvino_is_installed():
-        pytest.skip("the extra [openvino] is not installed")
-    wanted = True
-
-    def stop() -> None:
-        if not wanted:
-            raise Stopped
-
-    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
-    backend = OpenVinoBackend(network, "fp32", checkpoint=stop, streams=2)
+    wanted, backend = stoppable()
     x = torch.rand(3, 3, 128, 128)
     expected = backend(x).clone()
-    wanted = False
+    wanted.clear()
     with pytest.raises(Stopped):
         backend(x)
-    wanted = True
+    wanted.set()
     assert torch.equal(backend(x), expected)
-
-
-def openvino_compact(checkpoint: Checkpoint = never_stop) -> OpenVinoBackend:
-    if not openvino_is_installed():
-        pytest.skip("the extra [openvino] is not installed")
-    torch.manual_seed(2)
-    network = SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2).eval().requires_grad_(False)
-    return OpenVinoBackend(network, "fp32", checkpoint=checkpoint)
 
 
 def test_pictures_that_are_begun_are_those_of_calls() -> None:
@@ -258,23 +260,14 @@ def test_a_result_whose_memory_went_to_another_is_lost_and_never_wrong() -> None
 
 
 def test_all_that_was_begun_is_abandoned_together() -> None:
-    if not openvino_is_installed():
-        pytest.skip("the extra [openvino] is not installed")
-    wanted = True
-
-    def stop() -> None:
-        if not wanted:
-            raise Stopped
-
-    network = RRDBNet(num_feat=32, num_block=4, num_grow_ch=16).eval()
-    backend = OpenVinoBackend(network, "fp32", checkpoint=stop)
+    wanted, backend = stoppable()
     pictures = torch.split(torch.rand(3, 3, 128, 128), 1)
     expected = backend(pictures[0]).clone()
     results = [backend.begin(one) for one in pictures]
-    wanted = False
+    wanted.clear()
     with pytest.raises(Stopped):
         results[0]()
-    wanted = True
+    wanted.set()
     for result in results:
         with pytest.raises(LostResultError):
             result()

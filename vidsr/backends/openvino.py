@@ -21,7 +21,7 @@ from torch import Tensor
 from vidsr.backends.base import Checkpoint, Result, never_stop
 from vidsr.backends.choose import cpu_multiplies_bf16
 from vidsr.backends.onnx_session import one_line
-from vidsr.backends.openvino_begun import Begun, abandon, as_openvino, wait
+from vidsr.backends.openvino_begun import Begun, abandon, as_openvino, start, wait
 from vidsr.errors import ArchitectureError, DeviceMemoryError
 from vidsr.job import Precision
 from vidsr.models.base import Network
@@ -137,9 +137,7 @@ class OpenVinoBackend:
                 if number >= self.streams and number - self.streams < count:
                     wait(request, self._checkpoint)
                 if number < count:
-                    request.set_input_tensor(as_openvino(pixels[number : number + 1]))
-                    request.set_output_tensor(as_openvino(larger[number : number + 1]))
-                    request.start_async()
+                    start(request, pixels[number : number + 1], larger[number : number + 1])
         return larger
 
     @contextlib.contextmanager

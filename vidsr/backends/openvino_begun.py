@@ -50,9 +50,7 @@ class Begun:
         turn = self._turns[number % len(self._turns)]
         self._finish(turn)  # its result was not asked for, and now is lost
         turn.pixels = picture.contiguous()
-        turn.request.set_input_tensor(as_openvino(turn.pixels))
-        turn.request.set_output_tensor(as_openvino(turn.larger))
-        turn.request.start_async()
+        start(turn.request, turn.pixels, turn.larger)
         turn.number, turn.is_running = number, True
         self._so_far += 1
 
@@ -93,6 +91,13 @@ def _give_up(turns: Sequence[_Turn]) -> None:
     abandon([turn.request for turn in turns if turn.is_running])
     for turn in turns:
         turn.number, turn.is_running = -1, False
+
+
+def start(request: openvino.InferRequest, pixels: Tensor, larger: Tensor) -> None:
+    """Begin to compute `larger` of `pixels`, in place; whoever calls keeps both alive until it is done."""
+    request.set_input_tensor(as_openvino(pixels))
+    request.set_output_tensor(as_openvino(larger))
+    request.start_async()
 
 
 def wait(request: openvino.InferRequest, checkpoint: Checkpoint) -> None:

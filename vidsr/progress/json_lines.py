@@ -96,16 +96,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _fields(
-    event: NextInQueue
-    | Failed
-    | Fetching
-    | Started
-    | Joining
-    | Verifying
-    | Rendering
-    | Made
-    | Stopping
-    | Finished,
-) -> dict[str, Any]:
+def _fields(event: Event) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__dataclass_fields__}
