@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import pickle
 import struct
 import zipfile
@@ -13,7 +15,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from tests.weights.samples import RRDB, SRVGG, first_esrgan_names, mmsr_names, random_state
@@ -222,6 +224,18 @@ def test_what_is_no_file_of_torch_is_not_answered_with_advice_to_run_it(tmp_path
 SMALL = Architecture.srvgg(num_feat=2, num_conv=0, upscale=1, act_type="prelu")
 
 
+@functools.cache
+def whole_file(kind: str) -> bytes:
+    """Made once: torch's legacy form holds memory addresses, so that its length changes now and then (1245 to
+    1255 bytes), which hypothesis takes for a test that depends on something else than what it draws.
+    """
+    if kind == "safetensors":
+        return save(random_state(SMALL))
+    file = io.BytesIO()
+    torch.save(random_state(SMALL), file, _use_new_zipfile_serialization=kind == "zip")
+    return file.getvalue()
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(["zip", "legacy", "safetensors"]))
 def test_damage_is_refused_in_our_own_words_or_harmless(
@@ -229,11 +243,7 @@ def test_damage_is_refused_in_our_own_words_or_harmless(
 ) -> None:
     """A flipped byte or a cut: another exception than ours would be a traceback in someone's terminal."""
     path = tmp_path / ("m.safetensors" if kind == "safetensors" else "m.pth")
-    if kind == "safetensors":
-        save_file(random_state(SMALL), path)
-    else:
-        torch.save(random_state(SMALL), path, _use_new_zipfile_serialization=kind == "zip")
-    content = bytearray(path.read_bytes())
+    content = bytearray(whole_file(kind))
     if data.draw(st.booleans()):
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     else:
