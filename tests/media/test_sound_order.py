@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import av
 import pytest
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.copies import copy
 from tests.media.remake import remake
+from vidsr.media import passthrough
 from vidsr.media.clock import PacketClock
+from vidsr.media.demux import read_packets
 from vidsr.media.lanes import CopyLane
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify import verify
@@ -172,3 +177,28 @@ def test_times_that_step_back_by_more_than_a_second_are_a_new_clock() -> None:
     assert 40 + clock.offset == 5060
     assert clock.follow(60, 20) == 0
     assert clock.length == 20
+
+
+def test_sound_without_a_time_stamp_cannot_be_placed_and_is_named(
+    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg nearly always finds a stamp; here three of a file's are taken away behind it."""
+
+    def forgetful(
+        container: InputContainer, streams: Sequence[Stream], on_error: Callable[[str], None]
+    ) -> Iterator[Packet[Stream]]:
+        sounds = 0
+        for packet in read_packets(container, streams, on_error):
+            sounds += packet.stream.type == "audio"
+            if packet.stream.type == "audio" and 10 <= sounds < 13:
+                packet.pts = packet.dts = None
+            yield packet
+
+    source, output = clips("late_video.mkv"), tmp_path / "out.mkv"
+    monkeypatch.setattr(passthrough, "read_packets", forgetful)
+    remade = remake(source, output)
+    before, after = reference.packets(source)[1], reference.packets(output)[1]
+    assert [row.md5 for row in after] == [row.md5 for row in before[:9] + before[12:]]
+    (entry,) = remade.damage
+    assert (entry.kind, entry.stream, entry.packets) == ("undecodable", 1, 3)
+    assert "without a time stamp" in entry.detail

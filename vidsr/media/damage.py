@@ -14,10 +14,10 @@ Kind = Literal["undecodable", "corrupt", "missing", "unreadable", "truncated", "
 class Damage:
     """Something of the source that is not in the output as it should be.
 
-    kind: "undecodable" (the decoder refused a packet), "corrupt" (a frame was decoded with errors and is in
-        the output), "missing" (a packet went in and no frame came out), "unreadable" (the container could
-        not be read in a place), "truncated" (the file ends before its announced end), "backward" (a time
-        stamp went back and its frame was moved behind the one before it).
+    kind: "undecodable" (the decoder refused a packet, or it has no time stamp), "corrupt" (a frame was
+        decoded with errors and is in the output), "missing" (a packet went in and no frame came out),
+        "unreadable" (the container could not be read in a place), "truncated" (the file ends before its
+        announced end), "backward" (a time stamp went back and its frame was moved behind the one before it).
     stream: index in the source. pts: where, in the stream's time base; time: the same in seconds; None if
         unknown. packets: how many are concerned. detail: for people.
     """

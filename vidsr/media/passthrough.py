@@ -153,7 +153,10 @@ class Passthrough:
                 break
             lane = self._lanes[packet.stream.index]
             moment = _moment(packet)
-            if time is not None and moment is not None and moment > time:
+            if moment is None:
+                self._note(packet.stream.index, None, f"{lane.source.type} without a time stamp, left out")
+                continue
+            if time is not None and moment > time:
                 self._held = packet
                 return
             yield from lane.forward(packet)
