@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -157,3 +158,14 @@ def test_an_option_without_its_value_points_to_the_help_of_its_command(
 ) -> None:
     assert run(["metrics", "a.mkv", "b.mkv", "--json"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == "Hint: vidsr metrics --help"
+
+
+def test_a_program_that_reads_json_hears_why_a_job_came_to_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([str(SAMPLE), str(tmp_path / "out.mp4"), "--encoder", "ffv1", "--progress", "json"]) == 1
+    said = capsys.readouterr()
+    (event,) = (json.loads(line) for line in said.out.splitlines())
+    assert event["event"] == "failed"
+    assert event["source"] == str(SAMPLE)
+    assert said.err.splitlines() == [f"Error: {event['message']}", f"Hint: {event['hint']}"]

@@ -7,7 +7,7 @@ output to R'G'B' by the tags it finds in each; means are compared within 1 of 25
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -16,8 +16,10 @@ import numpy.typing as npt
 import pytest
 
 from tests.reference_ffmpeg import ffmpeg, video_line
+from vidsr.errors import StreamRefusedError
 from vidsr.execute.local import run_job
 from vidsr.job import EncoderRequest, Job
+from vidsr.progress.events import Event, Note
 
 
 @dataclass(frozen=True)
@@ -97,3 +99,28 @@ def test_mean_colours_are_kept_within_one_code_value(name: str, tmp_path: Path, 
     read_as = "" if clip.is_tagged else f"min={clip.matrix}:rin={clip.range}"
     difference = mean_rgb(output, "") - mean_rgb(source, read_as)
     assert abs(difference).max() < 1, difference
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name", "said"),
+    [
+        ("prores_ks", "full range", "from full to limited"),
+        ("dnxhd", "BT.601 SD", "from smpte170m to bt709"),
+        ("dnxhd", "full range", "from full to limited"),
+    ],
+)
+def test_what_editing_codecs_cannot_name_is_converted_and_said(
+    encoder: str, name: str, said: str, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """The job verifies its output before it is done; the means are an independent decoder's."""
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mov"
+    make(source, replace(CLIPS[name], size="256x128"))
+    job = Job(source, output, weights=repeat_2x, encoder=EncoderRequest(name=encoder), precision="fp32")
+    events: list[Event] = []
+    run_job(job, show=events.append)
+    assert any(said in event.text for event in events if isinstance(event, Note))
+    difference = mean_rgb(output, "") - mean_rgb(source, "")
+    assert abs(difference).max() < 1, difference
+    with pytest.raises(StreamRefusedError, match=said):
+        run_job(replace(job, output=tmp_path / "strict.mov", strict=True), show=lambda _: None)
+    assert not (tmp_path / "strict.mov").exists()

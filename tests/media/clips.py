@@ -235,6 +235,33 @@ def mpeg4_avi(path: Path) -> None:
     _make(path, *_picture(), "-c:v", "mpeg4", "-bf", "2", "-q:v", "3", "-t", "0.8")
 
 
+def film_avi(path: Path) -> None:
+    """B-frames at the rate of film: with the times that decoding gives, the first picture is late by one."""
+    rate = "testsrc2=size=64x48:rate=24000/1001:duration=0.8"
+    _make(path, *_picture(source=rate), "-c:v", "mpeg4", "-bf", "2", "-q:v", "3")
+
+
+def time_code(path: Path) -> None:
+    """As cameras write it: a tag of the video and a track of its own."""
+    _make(path, *_picture(), *H264, "-timecode", "01:00:00:00", "-t", "0.4")
+
+
+def short_chapter(path: Path) -> None:
+    """The last chapter lasts no time, as on many DVDs."""
+    text = path.parent / "short-chapter.txt"
+    last = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=2000\nEND=2000\ntitle=The end\n"
+    text.write_text(CHAPTERS + last, encoding="utf-8")
+    _make(path, *_picture(), "-i", text, "-map", "0", "-map_chapters", "1", *H264)
+
+
+def marks(path: Path) -> None:
+    """Two tracks of sound that say what they are for."""
+    _make(
+        path, *_picture(), "-f", "lavfi", "-i", TONE, "-map", "0", "-map", "1", "-map", "1", *H264,
+        "-c:a", "aac", "-disposition:a:0", "default+original", "-disposition:a:1", "comment+forced",
+    )  # fmt: skip
+
+
 def torn_sound(path: Path) -> None:
     """The ninth sound frame has lost its sync word: the parser cuts it up, and two packets have one time."""
     _make(path, *_picture(), "-f", "lavfi", "-i", "sine=sample_rate=44100", "-c:v", "mpeg4", "-bf", "0",
@@ -418,6 +445,10 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "interlaced.mpg": interlaced,
     "size_change.ts": size_change,
     "mpeg4.avi": mpeg4_avi,
+    "film.avi": film_avi,
+    "time_code.mp4": time_code,
+    "short_chapter.mkv": short_chapter,
+    "marks.mkv": marks,
     "torn_sound.avi": torn_sound,
     "h264.avi": h264_b_frames,
     "long_h264.avi": long_h264_b_frames,

@@ -17,6 +17,8 @@ from vidsr.media.reader import Damage, Reader
 from vidsr.media.writer import Writer, Written
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1)
+BT601 = Color(Matrix.SMPTE170M, Range.LIMITED, 1, 6)
+"""What small untagged pictures are taken for."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +13,16 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.copies import copy
-from tests.media.remake import BT709, flat_planes
+from tests.media.remake import BT601, BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
-from vidsr.frames import Frame, PixelFormat
+from vidsr.frames import Color, Frame, Matrix, PixelFormat, Range
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import (
     EncoderInfo,
     EncoderSettings,
     check_size,
+    depth_note,
+    held_color,
     list_encoders,
     option_names,
     settings_for,
@@ -112,11 +115,63 @@ def test_every_listed_layout_and_container_can_be_written(
         ("ffv1", "yuv411p", "yuv411p"),
         ("libx264rgb", "yuv420p", "gbrp"),
         ("utvideo", "yuv420p10le", "yuv420p"),
+        ("ffv1", "yuv420p12le", "yuv420p12le"),
+        ("ffv1", "yuv444p16le", "yuv444p16le"),
+        ("ffv1", "yuv420p9le", "yuv420p10le"),
+        ("png", "gray", "gray"),
     ],
 )
 def test_default_layout_loses_least(name: str, source: str, chosen: str) -> None:
-    container = {"dnxhd": "mov", "utvideo": "nut"}.get(name, "mkv")
+    container = {"dnxhd": "mov", "png": "mov", "utvideo": "nut"}.get(name, "mkv")
     assert settings_for(name, source=PixelFormat.parse(source), container=container).pixel_format == chosen
+
+
+@pytest.mark.parametrize("name", ["png", "qtrle"])
+def test_gray_is_never_chosen_for_pictures_with_colours(name: str) -> None:
+    """These take gray, or RGB in a layout that vidsr does not make."""
+    with pytest.raises(EncoderError, match="no pixel format with colours") as refused:
+        settings_for(name, source=YUV420, container="mov")
+    assert "--pix-fmt gray" in (refused.value.hint or "")
+    assert settings_for(name, pixel_format="gray", source=YUV420, container="mov").pixel_format == "gray"
+
+
+FULL = replace(BT709, range=Range.FULL)
+
+
+@pytest.mark.parametrize(
+    ("name", "color", "held"),
+    [
+        ("libx264", FULL, FULL),
+        ("ffv1", BT601, BT601),
+        ("prores_ks", FULL, BT709),
+        ("prores_ks", BT601, BT601),
+        ("dnxhd", BT709, BT709),
+        ("dnxhd", BT601, replace(BT601, matrix=Matrix.BT709)),
+        ("dnxhd", replace(BT709, matrix=Matrix.BT2020_NCL), replace(BT709, matrix=Matrix.BT2020_NCL)),
+    ],
+)
+def test_colours_that_an_encoder_s_files_cannot_name_become_the_nearest(
+    name: str, color: Color, held: Color
+) -> None:
+    found, note = held_color(name, color)
+    assert found == held
+    assert (note is None) == (found == color)
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "words"),
+    [
+        ("yuv420p", "yuv420p10le", None),
+        ("yuv420p10le", "yuv420p", "10 bits a sample become 8"),
+        ("yuv444p", "yuv420p", "yuv444p to yuv420p"),
+        ("yuv411p", "yuv422p", None),
+        ("gray12le", "yuv420p10le", "12 bits a sample become 10"),
+        ("yuv420p", "gray", None),
+    ],
+)
+def test_fewer_bits_and_coarser_colours_are_named(source: str, written: str, words: str | None) -> None:
+    note = depth_note("an encoder", PixelFormat.parse(source), PixelFormat.parse(written))
+    assert note is None if words is None else words in (note or "")
 
 
 def test_defaults_are_filled_in() -> None:

@@ -10,12 +10,14 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
-from tests.media.remake import BT709, remake
+from tests.media.remake import BT601, BT709, remake
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
+from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import settings_for
 from vidsr.media.probe import probe
+from vidsr.media.verify import verify
 from vidsr.media.writer import Writer
 
 MS = Fraction(1, 1000)
@@ -137,6 +139,7 @@ def test_webm_gets_opus_and_webvtt(clips: ClipShelf, tmp_path: Path) -> None:
         "subtitle 5 (ass) is converted to webvtt: WebM cannot hold it; positions and fonts are lost",
         "attachment Sample.ttf is left out: WebM cannot hold it",
         "cover picture 7 (png) is left out: WebM cannot hold it",
+        "marks of audio 2 left out, WebM cannot hold them: comment",
     ]
     assert reference.subtitle_text(output, 0) == reference.subtitle_text(source, 0)
     assert [row.md5 for row in reference.packets(output)[3]] == [
@@ -249,3 +252,61 @@ def test_what_hangs_on_frames_and_cannot_be_kept_is_named(clips: ClipShelf, tmp_
     with pytest.raises(StreamRefusedError, match="closed captions inside the video"):
         Writer(tmp_path / "out.mkv", info, settings, width=96, height=64, color=BT709, strict=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+def test_a_time_code_is_kept_and_its_track_is_no_stream_of_its_own(
+    clips: ClipShelf, tmp_path: Path, suffix: str
+) -> None:
+    source, output = clips("time_code.mp4"), tmp_path / f"out.{suffix}"
+    assert remake(source, output, encoder="libx264", color=BT601, strict=True).notes == []
+    description = reference.side_data(output)
+    assert "01:00:00:00" in description
+    assert ("tmcd" in description) == (suffix != "mkv")
+    assert verify(source, output).failures == ()
+
+
+def test_a_chapter_that_lasts_no_time_is_kept(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("short_chapter.mkv"), tmp_path / "out.mkv"
+    remake(source, output, color=BT601)
+    assert reference.chapters(output) == reference.chapters(source)
+    assert [chapter.title for chapter in reference.chapters(output)] == ["Opening", "Part two", "The end"]
+    assert verify(source, output).failures == ()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "named"),
+    [
+        ("mkv", []),
+        ("mp4", ["marks of audio 1 left out, MP4 cannot hold them: original"]),
+        (
+            "mov",
+            [
+                "marks of audio 1 left out, QuickTime cannot hold them: original",
+                "marks of audio 2 left out, QuickTime cannot hold them: comment, forced",
+            ],
+        ),
+    ],
+)
+def test_what_a_stream_is_for_is_kept_or_named(
+    clips: ClipShelf, tmp_path: Path, suffix: str, named: list[str]
+) -> None:
+    source, output = clips("marks.mkv"), tmp_path / f"out.{suffix}"
+    assert remake(source, output, encoder="libx264", color=BT601).notes == named
+    kept = [
+        stream.dispositions & {"original", "comment", "forced"} for stream in reference.streams(output)[1:]
+    ]
+    lost = {word for note in named for word in note.rpartition(": ")[2].split(", ")}
+    assert kept == [{"original"} - lost, {"comment", "forced"} - lost]
+    assert verify(source, output).failures == ()
+    if named:
+        with pytest.raises(StreamRefusedError, match="original"):
+            remake(source, tmp_path / f"strict.{suffix}", encoder="libx264", strict=True)
+
+
+def test_sound_of_dvds_is_converted_for_quicktime_and_plain_samples_are_copied() -> None:
+    quicktime = OutputFormat.named("mov")
+    assert quicktime.holds_audio("pcm_s16le")
+    assert quicktime.holds_audio("pcm_s24be")
+    assert not quicktime.holds_audio("pcm_dvd")
+    assert not quicktime.holds_audio("pcm_bluray")

@@ -10,7 +10,8 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
-from tests.media.remake import frames_of, remake
+from tests.media.remake import BT601, frames_of, remake
+from vidsr.media.verify import verify
 
 MATROSKA_TICK = Fraction(1, 1000)
 
@@ -165,3 +166,15 @@ def test_steps_back_of_the_clock_are_on_record(clips: ClipShelf, tmp_path: Path)
     assert all(later > earlier for earlier, later in pairwise(times))
     assert [damage.kind for damage in remade.damage] == ["backward"]
     assert float(times[-1] - times[0]) == pytest.approx(39 / 25, abs=0.05)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+def test_a_late_start_is_kept_to_the_tick_where_an_edit_list_says_it(
+    clips: ClipShelf, tmp_path: Path, suffix: str
+) -> None:
+    """41.708 ms: FFmpeg's own edit lists would say 41, and the whole picture would be early by the rest."""
+    source, output = clips("film.avi"), tmp_path / f"out.{suffix}"
+    remake(source, output, encoder="libx264", color=BT601)
+    frame = Fraction(1001, 24000)
+    assert abs(reference.packets(output)[0][0].pts - frame) < Fraction(1, 24000)
+    assert verify(source, output).failures == ()

@@ -24,7 +24,7 @@ from vidsr.cli.options import (
     GroupedCommand,
     option_group,
 )
-from vidsr.errors import UsageError
+from vidsr.errors import UsageError, VidsrError
 from vidsr.job import (
     REUSE_TOLERANCE,
     BackendName,
@@ -204,7 +204,7 @@ def upscale(**words: Any) -> int:
 
     with loading():
         from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-        from vidsr.progress.events import Event, Note, Started  # noqa: PLC0415
+        from vidsr.progress.events import Event, Failed, Note, Started  # noqa: PLC0415
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
@@ -220,7 +220,12 @@ def upscale(**words: Any) -> int:
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
-        receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
+        try:
+            receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
+        except VidsrError as error:
+            if words["progress"] == "json":  # people read it after the progress is cleared away
+                renderer.show(Failed(str(job.source), error.message, error.hint))
+            raise
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
 

@@ -18,6 +18,7 @@ from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
+from vidsr.errors import StreamRefusedError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, free_memory, picture_bytes
 from vidsr.infer.picture import Picture
@@ -26,7 +27,14 @@ from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.demux import allow_network, main_video_stream, open_accelerated
-from vidsr.media.encoders import RATE_CONTROLS, RAW, EncoderSettings, settings_for
+from vidsr.media.encoders import (
+    RATE_CONTROLS,
+    RAW,
+    EncoderSettings,
+    depth_note,
+    held_color,
+    settings_for,
+)
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
@@ -192,7 +200,8 @@ def prepare(job: Job, show: Show) -> Prepared:
     loaded = load_model(preset, job.weights, job.denoise, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
-    settings, target = _plan_output(job, preset, source, coded_like, scale)
+    settings, target, changes = _plan_output(job, preset, source, coded_like, scale)
+    notes += changes
     return Prepared(job, preset, info, segment, devices, loaded, source, target, settings, filtering, notes)
 
 
@@ -306,7 +315,11 @@ def _source_picture(info: SourceInfo) -> Picture:
 
 def _plan_output(
     job: Job, preset: Preset | None, source: Picture, coded_like: PixelFormat, native_scale: Fraction
-) -> tuple[EncoderSettings, Picture]:
+) -> tuple[EncoderSettings, Picture, tuple[str, ...]]:
+    """How pictures are written, and a line for people about each thing of them that is not kept.
+
+    Raises StreamRefusedError for those with --strict.
+    """
     defaults = preset.encoder if preset else EncoderDefaults()
     container = _container(job)
     name = job.encoder.name or (RAW if job.is_piped else defaults.name)
@@ -332,7 +345,13 @@ def _plan_output(
     color = _target_color(source, pixel_format, height)
     if job.colorspace == "bt709":
         color = rec709(color)
-    return settings, Picture(width, height, pixel_format, color)
+    color, change = held_color(name, color)
+    chosen = job.encoder.pixel_format is not None
+    coarser = None if chosen else depth_note(name, coded_like, pixel_format)
+    changes = tuple(note for note in (change, coarser) if note is not None)
+    if job.strict and changes:
+        raise StreamRefusedError("; ".join(changes), "leave out --strict to go without")
+    return settings, Picture(width, height, pixel_format, color), changes
 
 
 def _container(job: Job) -> OutputFormat:

@@ -58,6 +58,10 @@ COVER_TYPES = {
 
 _LISTED = "docs/encoders.md"
 
+_EDIT_CLOCK = {"movie_timescale": "90000"}
+"""Units of a second in which MP4 and QuickTime say how late a stream begins: FFmpeg's own 1000 would round a
+start of 41.708 ms, one frame of film, down to 41. 32 bits of 90 kHz are 13 hours; longer files get 64."""
+
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
@@ -128,7 +132,8 @@ class OutputFormat:
             return False
         if self.audio is None:
             return codec in _muxed_codecs(self.muxer)
-        return codec in self.audio or (self.muxer == "mov" and codec.startswith("pcm_"))
+        is_plain_pcm = codec.startswith("pcm_") and codec in _muxed_codecs(self.muxer)
+        return codec in self.audio or (self.muxer == "mov" and is_plain_pcm)
 
     def holds_subtitle(self, codec: str) -> bool:
         return self.subtitles is None or codec in self.subtitles
@@ -160,6 +165,7 @@ _FORMATS = (
         subtitles=frozenset({"mov_text"}),
         text_subtitles_as="mov_text",
         hides_sound=True,
+        options=_EDIT_CLOCK,
     ),
     OutputFormat(
         muxer="mov",
@@ -169,6 +175,7 @@ _FORMATS = (
         subtitles=frozenset({"mov_text"}),
         text_subtitles_as="mov_text",
         hides_sound=True,
+        options=_EDIT_CLOCK,
     ),
     OutputFormat(
         muxer="webm",

@@ -36,7 +36,10 @@ class Known:
 
     preset_option: the option --encoder-preset sets, to one of `presets`; preset: the default one.
     fixed: options it is always opened with. params_option: the option that takes name=value lists.
-    max_size: the longest side. odd_sizes: whether it takes odd sizes where chroma is subsampled.
+    max_size: the longest side. odd_sizes: whether it takes odd sizes where chroma is subsampled. max_bits:
+        of a sample, where nobody says; more than 10 is for archives, hardly a player shows it. only_limited:
+        whether its decoders take every picture for one of limited range. only_matrices: H.273's numbers of
+        those it can name; empty = all.
     """
 
     about: str
@@ -49,6 +52,9 @@ class Known:
     max_size: int = 16384
     hardware: bool = False
     odd_sizes: bool = False
+    max_bits: int = 10
+    only_limited: bool = False
+    only_matrices: tuple[int, ...] = ()
 
 
 def _x26x(about: str, crf: float, params_option: str, **fixed: str) -> Known:
@@ -98,13 +104,23 @@ KNOWN: Mapping[str, Known] = {
         odd_sizes=True,
     ),
     "ffv1": Known(
-        "lossless, for archives", fixed={"level": "3", "slicecrc": "1"}, max_size=65535, odd_sizes=True
+        "lossless, for archives",
+        fixed={"level": "3", "slicecrc": "1"},
+        max_size=65535,
+        odd_sizes=True,
+        max_bits=16,
     ),
     "utvideo": Known("lossless, fast, large", max_size=65535),
     "prores_ks": Known(
-        "ProRes, for editing", Quality("global_quality", 1, 32, 8), "profile", PRORES_PROFILES
+        "ProRes, for editing",
+        Quality("global_quality", 1, 32, 8),
+        "profile",
+        PRORES_PROFILES,
+        only_limited=True,
     ),
-    "dnxhd": Known("DNxHR, for editing", None, "profile", DNXHR_PROFILES),
+    "dnxhd": Known(
+        "DNxHR, for editing", None, "profile", DNXHR_PROFILES, only_limited=True, only_matrices=(1, 9)
+    ),
     "h264_nvenc": _nvenc("H.264 on NVIDIA GPUs", Quality("cq", 0, 51, 19), 4096),
     "hevc_nvenc": _nvenc("HEVC on NVIDIA GPUs", Quality("cq", 0, 51, 21), 8192),
     "av1_nvenc": _nvenc("AV1 on NVIDIA GPUs", Quality("cq", 0, 63, 26), 8192),

@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import names as video_format_names  # type: ignore[attr-defined]  # missing in the stubs
 
 from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
-from vidsr.frames import PixelFormat
+from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoder_table import KNOWN, Known, Quality
 from vidsr.media.ffmpeg_log import WARNING, listening
@@ -295,6 +295,8 @@ def choose_pixel_format(
 ) -> str:
     """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit.
 
+    More than 10 only for archives; gray only for gray.
+
     formats: as `planar_formats` gives them. Raises UnknownNameError, EncoderError.
     """
     if wished is not None:
@@ -308,7 +310,14 @@ def choose_pixel_format(
     if not formats:
         raise EncoderError(f"{name} takes no pixel format that vidsr can make")
     layouts = [PixelFormat.parse(f) for f in formats]
-    bits = 8 if source.bits == 8 else 10
+    if source.family != "gray":
+        layouts = [layout for layout in layouts if layout.family != "gray"]
+    if not layouts:
+        raise EncoderError(
+            f"{name} takes no pixel format with colours that vidsr can make", "--pix-fmt gray leaves them out"
+        )
+    most = KNOWN[name].max_bits if name in KNOWN else 10
+    bits = 8 if source.bits == 8 else min(max(source.bits, 10), most)
 
     def distance(layout: PixelFormat) -> tuple[int, ...]:
         """Lower is better: same family, nothing lost in chroma, nothing lost in depth, then nothing added."""
@@ -332,6 +341,49 @@ def choose_pixel_format(
         )
 
     return min(layouts, key=distance).name
+
+
+def held_color(name: str, color: Color) -> tuple[Color, str | None]:
+    """The colours nearest to these that an encoder's files can name, and a line for people if they differ.
+
+    Its pictures are to be made in the colours returned.
+    """
+    known = KNOWN.get(name, Known(""))
+    held = color
+    if known.only_limited and color.matrix is not Matrix.RGB:
+        held = replace(held, range=Range.LIMITED)
+    if known.only_matrices and color.matrix is not Matrix.RGB and color.matrix not in known.only_matrices:
+        held = replace(held, matrix=Matrix.BT709)
+    changes = [
+        f"{was.name.lower()} to {now.name.lower()}"
+        for was, now in ((color.range, held.range), (color.matrix, held.matrix))
+        if was is not now
+    ]
+    if not changes:
+        return color, None
+    return held, f"samples are converted from {' and '.join(changes)}: {name} cannot name them as they are"
+
+
+def held_in(codec: str | None, color: Color) -> Color:
+    """`held_color` for a coding instead of an encoder."""
+    makers = (name for name in KNOWN if _codec_exists(name) and av.Codec(name, "w").canonical_name == codec)
+    name = next(makers, None)
+    return color if name is None else held_color(name, color)[0]
+
+
+def depth_note(name: str, source: PixelFormat, layout: PixelFormat) -> str | None:
+    """A line for people where samples are written with fewer bits, or less colour, than the source has."""
+    lost = []
+    if layout.bits < source.bits:
+        lost.append(f"{source.bits} bits a sample become {layout.bits}")
+    coarser = (
+        layout.log2_chroma_w > source.log2_chroma_w or layout.log2_chroma_h > source.log2_chroma_h
+    ) and "gray" not in (source.family, layout.family)
+    if coarser:
+        lost.append(f"colours are halved from {source.name} to {layout.name}")
+    if not lost:
+        return None
+    return f"{' and '.join(lost)} with {name}; --pix-fmt and --encoder choose others"
 
 
 @cache

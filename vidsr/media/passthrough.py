@@ -26,7 +26,7 @@ from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
-from vidsr.media.tags import lost_stream_tags, stream_tags
+from vidsr.media.tags import lost_dispositions, lost_stream_tags, stream_tags
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -61,7 +61,7 @@ class Passthrough:
         self._source, self._output, self._timeline = source, output, timeline
         self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
         self.notes = [p.note for p in self._plans if p.note is not None]
-        lost = [note for p in self._plans if (note := _lost_tags_note(source, p, output))]
+        lost = [note for p in self._plans for note in _losses(source, p, output)]
         self.notes += lost
         changed = [p.note for p in self._plans if p.fate in (Fate.DROP, Fate.CONVERT) and p.note is not None]
         if strict and changed + lost:
@@ -206,16 +206,18 @@ class Passthrough:
             self._container = None
 
 
-def _lost_tags_note(source: SourceInfo, decided: StreamPlan, output: OutputFormat) -> str | None:
+def _losses(source: SourceInfo, decided: StreamPlan, output: OutputFormat) -> list[str]:
+    """One line about each kind of thing that is said of a stream and that the container cannot hold."""
     stream = decided.stream
     if decided.fate not in (Fate.COPY, Fate.CONVERT):
-        return None
-    lost = ", ".join(lost_stream_tags(source, stream, output))
-    return (
-        f"tags of {stream.type} {stream.index} left out, {output.label} cannot hold them: {lost}"
-        if lost
-        else None
-    )
+        return []
+    lost = {"tags": lost_stream_tags(source, stream, output), "marks": lost_dispositions(stream, output)}
+    return [
+        f"{what} of {stream.type} {stream.index} left out, {output.label} cannot hold them: "
+        + ", ".join(names)
+        for what, names in lost.items()
+        if names
+    ]
 
 
 def _moment(packet: Packet[Stream]) -> Fraction | None:

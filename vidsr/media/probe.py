@@ -80,6 +80,10 @@ class StreamInfo:
         """Cover art: a video stream of one still picture."""
         return "attached_pic" in self.dispositions
 
+    @property
+    def has_time_code(self) -> bool:
+        return any(key.lower() == "timecode" for key, _ in self.metadata)
+
 
 @dataclass(frozen=True, slots=True)
 class ChapterInfo:

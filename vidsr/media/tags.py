@@ -6,6 +6,7 @@ It knows tag names of Matroska and MP4 only.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from vidsr.media.containers import OutputFormat
 from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
@@ -44,6 +45,22 @@ _NUMBERS = {
 
 _OTHER_NAMES = {"year": "date", "date_released": "date", "author": "artist"}
 """Keys that MP4 and QuickTime have no place for, and the one that means the same to them."""
+
+HELD_DISPOSITIONS: Mapping[str, frozenset[str]] = {
+    "matroska": frozenset(
+        {"default", "dub", "original", "comment", "forced", "hearing_impaired", "visual_impaired"}
+    ),
+    "webm": frozenset({"default", "forced"}),
+    "mp4": frozenset({"dub", "comment", "forced", "hearing_impaired", "visual_impaired"}),
+    "nut": frozenset({"default", "dub", "original", "comment", "lyrics", "karaoke"}),
+}
+"""What FFmpeg's muxers write and its demuxers read back (tried with FFmpeg 8.1)."""
+
+_FOR_CHOOSING = frozenset(
+    {"dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired"}
+    | {"captions", "descriptions"}
+)
+"""Dispositions by which streams are chosen, "default" aside: where it cannot be written, the first is."""
 
 _HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
 
@@ -123,6 +140,11 @@ def lost_stream_tags(source: SourceInfo, stream: StreamInfo, output: OutputForma
         if not _holds_stream_tag(name, value, output):
             lost.append(key)
     return lost
+
+
+def lost_dispositions(stream: StreamInfo, output: OutputFormat) -> list[str]:
+    """What a stream is for, as far as the container has no mark for it ("forced", "comment")."""
+    return sorted(_FOR_CHOOSING & set(stream.dispositions) - HELD_DISPOSITIONS.get(output.muxer, frozenset()))
 
 
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:

@@ -67,10 +67,15 @@ class Timeline:
         return (start, end) if start < end else None
 
     def clip_chapters(self, chapters: tuple[ChapterInfo, ...]) -> list[ChapterInfo]:
-        """The chapters on the output's clock, cut to what is kept."""
+        """The chapters on the output's clock, cut to what is kept.
+
+        One that lasts no time, as a DVD's last one may, is kept where it lies within.
+        """
         kept = []
         for chapter in chapters:
             stretch = self.clip(chapter.start, chapter.end)
+            if chapter.start == chapter.end and self.contains(chapter.start):
+                stretch = chapter.start, chapter.end
             if stretch is not None:
                 start, end = (max(time - self.origin, Fraction(0)) for time in stretch)
                 kept.append(ChapterInfo(chapter.id, start, end, chapter.title, chapter.metadata))

@@ -111,7 +111,7 @@ class NextInQueue:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One of several files came to nothing; the next one follows. What people read of it comes at the end."""
+    """A file came to nothing, or was interrupted. What people read of it comes at the end."""
 
     source: str
     message: str

@@ -18,6 +18,7 @@ from vidsr.frames import Color
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
+from vidsr.media.encoders import held_in
 from vidsr.media.plan import Fate, plan_streams
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.timeline import Timeline
@@ -106,7 +107,9 @@ def verify(
         yield check_chapters(info, made, container, timeline)
         yield check_tags(info, made, container)
         yield from check_names(info, made, carried, container)
-        wanted = color or (expected_color(info, made) if intent is None else intent.color)
+        wanted = color or (
+            held_in(made.codec, expected_color(info, made)) if intent is None else intent.color
+        )
         seen = filled(made, container, wanted, _aspect(info, made, intent))
         yield check_color(info, seen, wanted, is_gray=intent is not None and intent.is_gray)
         yield from check_hdr(info, made, wanted, notes)

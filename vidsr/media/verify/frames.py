@@ -29,8 +29,8 @@ SAME_FRAME = Fraction(1, 4)
 the usual distance of two frames; more would confuse neighbours where the frame rate varies."""
 
 START_ROUNDING = Fraction(1, 2000)
-"""MP4 and QuickTime put a late start into an edit list, which counts in milliseconds: then all frames of
-a file are off by the same part of one."""
+"""MP4 and QuickTime put a late start into an edit list, which counts in milliseconds where nobody asks for
+more (`containers` does): then all frames of a file are off by the same part of one."""
 
 WITH_EDIT_LISTS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 

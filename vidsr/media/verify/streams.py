@@ -17,7 +17,7 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, StreamPlan
 from vidsr.media.probe import ChapterInfo, SourceInfo, StreamInfo
-from vidsr.media.tags import global_tags, lost_stream_tags, stream_tags
+from vidsr.media.tags import HELD_DISPOSITIONS, global_tags, lost_stream_tags, stream_tags
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.report import Check, Json, passed
 
@@ -29,13 +29,6 @@ CHAPTER_TOLERANCE = Fraction(1, 1000)
 
 _SAME_CODING = {"mp1": "mp3", "mp2": "mp3", "srt": "subrip", "ssa": "ass"}
 """Names that are one coding to a container: MP4 has one number for all layers of MPEG audio."""
-
-_DISPOSITIONS = {
-    "matroska": {"default", "dub", "original", "comment", "forced", "hearing_impaired", "visual_impaired"},
-    "webm": {"default", "forced"},
-    "mp4": {"dub", "comment", "forced", "hearing_impaired", "visual_impaired"},
-}
-"""What FFmpeg's muxers write and its demuxers read back (tried with FFmpeg 8.1)."""
 
 _MARKS_A_DEFAULT = ("mp4", "mov")
 """These enable the first stream of a kind where the source names no default one."""
@@ -64,7 +57,7 @@ def pair_streams(plans: Sequence[StreamPlan], output: SourceInfo) -> tuple[list[
     Streams of a kind are paired in order; where one is missing, by coding, language and title.
     """
     kept = [plan for plan in plans if plan.fate is not Fate.DROP]
-    there = [s for s in output.streams if s.index != output.video_index and s.codec != CHAPTER_TRACK]
+    there = [s for s in output.streams if s.index != output.video_index and not _is_for_the_container(s)]
     place: dict[int, StreamInfo] = {}
     surplus: list[StreamInfo] = []
     for kind in dict.fromkeys([kind_of(p.stream) for p in kept] + [kind_of(s) for s in there]):
@@ -75,6 +68,11 @@ def pair_streams(plans: Sequence[StreamPlan], output: SourceInfo) -> tuple[list[
         placed = {s.index for s in place.values()}
         surplus += [s for s in found if s.index not in placed]
     return [Carried(plan, place.get(plan.stream.index)) for plan in kept], surplus
+
+
+def _is_for_the_container(stream: StreamInfo) -> bool:
+    """Made by FFmpeg's MP4 muxer for chapters or a time code, which are compared as such and as a tag."""
+    return stream.codec == CHAPTER_TRACK or (stream.type == "data" and stream.has_time_code)
 
 
 def _alignment(wanted: list[StreamPlan], found: list[StreamInfo]) -> Iterator[tuple[int, int]]:
@@ -144,6 +142,10 @@ def check_names(
         if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
+        time_code = next((key for key in wanted if key.lower() == "timecode"), None)
+        if time_code is not None and theirs.type == "video" and container.muxer in ("mp4", "mov"):
+            there = {key.lower(): value for key, value in ours.metadata}
+            tags.append((f"{name} {time_code}", wanted[time_code], there.get("timecode")))
         if container.muxer in ("matroska", "webm"):
             there = {key.lower(): value for key, value in ours.metadata}
             left_out = {"creation_time", *lost_stream_tags(source, theirs, container)}
@@ -190,7 +192,7 @@ def _found_language(stream: StreamInfo, container: OutputFormat) -> str | None:
 def _dispositions(
     theirs: StreamInfo, ours: StreamInfo, all_of_source: Sequence[StreamInfo], container: OutputFormat
 ) -> tuple[Json, Json]:
-    held = set(_DISPOSITIONS.get(container.muxer, ()))
+    held = set(HELD_DISPOSITIONS.get(container.muxer, ()))
     alike = [s for s in all_of_source if s.type == theirs.type]
     if container.muxer in _MARKS_A_DEFAULT and any("default" in s.dispositions for s in alike):
         held.add("default")
