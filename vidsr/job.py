@@ -1,7 +1,7 @@
 """What is asked for, which part of it, and what came of it: plain frozen records.
 
-Everything here can be written as JSON and read back on another machine; nothing here opens a file,
-decodes a frame or knows a tensor. `execute` turns a Job and a Segment into a Receipt.
+What is kept of a segment can be written as JSON and read back on another machine; nothing here opens a
+file, decodes a frame or knows a tensor. `execute` turns a Job and a Segment into a Receipt.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """read -> upscale -> write: three threads, two bounded queues, one order.
 
-`run_plain` is the sentence that everything else protects; `run` gives each of its verbs a thread of
+`run_plain` is the sentence that everything else protects; `Run` gives each of its verbs a thread of
 its own. Whatever ends the run, every thread is joined before it returns or raises. Codecs, layers and
 time stamps belong to the rooms that are handed in.
 """
@@ -93,7 +93,7 @@ class Snapshot:
 
 
 def run_plain(source: FrameSource, upscaler: FrameUpscaler, sink: FrameSink) -> int:
-    """The same work in one thread: the reference for `run`. Returns the number of frames."""
+    """The same work in one thread: the reference for `Run`. Returns the number of frames."""
     written = 0
     with closing(source.frames()) as frames:
         for batch in _batches(frames, upscaler):

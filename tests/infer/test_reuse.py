@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -420,6 +421,16 @@ def test_near_shows_a_held_drawing_under_noise_once(plain: Backend) -> None:
         run(upscaler, frames)
         assert upscaler.reuse_counts is not None
         assert upscaler.reuse_counts.frames_reused == reused
+
+
+def test_near_owes_a_segment_nothing_from_before_it(plain: Backend) -> None:
+    """A run that is continued at the fourth frame shows what the uninterrupted one shows."""
+    frames = frames_of(noisy_hold(6, 0.7))
+    frames[3] = replace(frames[3], starts_segment=True)
+    whole, continued = run(make(plain, "near"), frames), run(make(plain, "near"), frames[3:])
+    assert largest_difference(whole[3:], continued) == 0
+    assert largest_difference(whole[2:3], whole[3:4]) > 0
+    assert largest_difference(whole[3:4], whole[4:5]) == 0
 
 
 def test_near_shows_what_the_network_gives_for_an_input_within_the_tolerance(backend: Backend) -> None:

@@ -146,7 +146,7 @@ def _named(names: Iterable[str]) -> list[Preset]:
 
 
 def _whereabouts(holding: Holding) -> str:
-    from vidsr.progress.words import size_words  # noqa: PLC0415 (rich loads here)
+    from vidsr.progress.words import size_words  # noqa: PLC0415 (not needed for --help)
 
     size = "size not published" if holding.size_bytes is None else size_words(holding.size_bytes)
     if holding.located is None:

@@ -104,6 +104,7 @@ class Upscaler:
         )
         self._healing = Healing(self._renderer, backend, source, batch_size)
         self._reuse = None
+        self._forgets = reuse == "near"
         if reuse != "off":
             self._reuse = Reuse(self._renderer, self._transfer, reuse, reuse_tolerance)
 
@@ -131,7 +132,10 @@ class Upscaler:
             self._reuse.forget()
 
     def submit(self, frames: Sequence[Frame]) -> PendingFrames:
-        """Start computing frames of the source picture.
+        """Start computing frames of the source picture; a segment begins with the first of them or none.
+
+        Where it does, near reuse begins anew, so that a run continued there shows the same. Exact reuse need
+        not: what it shows does not depend on what it remembers.
 
         Raises FrameSizeError for a frame of another size or layout, DeviceMemoryError when not even
         a small tile of one frame fits, DeviceError where the device fails.
@@ -146,6 +150,8 @@ class Upscaler:
                     f"frame {frame.index} ({float(frame.time):.3f} s) is {frame.width}x{frame.height} "
                     f"{frame.format.name}; the stream began as {self._source}"
                 )
+        if self._forgets and frames[0].starts_segment:
+            self.forget()
         with faults_named(self._device):
             parts = self._healing.compute(frames, self._compute)
         return PendingFrames(parts, self._target, self._device)
