@@ -66,8 +66,7 @@ class OpenVinoBackend:
         this process may use. streams: pictures of a batch computed at the same time, each with its share
         of the threads.
         """
-        import openvino  # noqa: PLC0415 (an optional dependency)
-
+        from vidsr.backends.openvino_alone import ov  # noqa: PLC0415 (an optional dependency)
         from vidsr.backends.openvino_graph import build_graph  # noqa: PLC0415
         from vidsr.backends.openvino_int8 import build_int8_graph  # noqa: PLC0415
         from vidsr.backends.openvino_onnx import read_graph  # noqa: PLC0415
@@ -86,7 +85,7 @@ class OpenVinoBackend:
             self._model = build_int8_graph(constants)
         else:
             self._model = read_graph(network) if isinstance(network, Graph) else build_graph(network)
-        self._core = openvino.Core()
+        self._core = ov.Core()
         self._properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _precision_hint(precision)}
         if threads is not None:
             self._properties["INFERENCE_NUM_THREADS"] = threads

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 from torch import nn
 
+from vidsr.backends.openvino_alone import op, ov
 from vidsr.errors import ArchitectureError
 from vidsr.models.base import Network
 from vidsr.models.compact import SRVGGNetCompact

@@ -10,9 +10,8 @@ knows layers, never batches or devices.
 from __future__ import annotations
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as op
 
+from vidsr.backends.openvino_alone import op, ov
 from vidsr.backends.openvino_graph import Node, add_details
 from vidsr.weights.int8 import Int8Constants, Int8Layer
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import openvino as ov
-from openvino.preprocess import PrePostProcessor
-
 from vidsr.backends.onnx_session import one_line
+from vidsr.backends.openvino_alone import ov
 from vidsr.errors import ArchitectureError
 from vidsr.models.graph import Graph
 
@@ -24,7 +22,7 @@ def read_graph(graph: Graph) -> ov.Model:
     """
     try:
         model = _core().read_model(graph.content)
-        adapted = PrePostProcessor(model)
+        adapted = ov.preprocess.PrePostProcessor(model)
         picture, enlarged = adapted.input(), adapted.output()
         for port, layout in ((picture, graph.source.layout), (enlarged, graph.result.layout)):
             port.tensor().set_element_type(ov.Type.f32).set_layout(ov.Layout("NCHW"))
