@@ -47,6 +47,7 @@ class OnnxSession:
         """
         import onnxruntime  # noqa: PLC0415 (an optional dependency)
 
+        onnxruntime.disable_telemetry_events()  # builds for Windows report to Microsoft
         self.device = device
         self.dtype = DTYPES[source.number_format]
         self._source = source
