@@ -36,7 +36,6 @@ FINISHED = Finished(
     frames=100,
     elapsed_seconds=50.0,
     size_bytes=1_234_567,
-    media_seconds=100 / 24,
     bottleneck="upscale",
     advice="a GPU would help",
 )
@@ -147,7 +146,7 @@ def test_damage_is_said_before_the_summary() -> None:
     with PlainRenderer(stream) as renderer:
         renderer.show(STARTED)
         renderer.show(
-            Finished("o", 9, 1.0, 10, None, "decode", None, damage=("2 packets at 0:03 cannot be decoded",))
+            Finished("o", 9, 1.0, 10, "decode", None, damage=("2 packets at 0:03 cannot be decoded",))
         )
     assert stream.getvalue().splitlines()[-2] == "Damaged: 2 packets at 0:03 cannot be decoded"
 

@@ -29,6 +29,9 @@ Deinterlace = Literal["off", "auto", "bwdif", "ivtc"]
 ReuseMode = Literal["off", "exact", "near"]
 """What of earlier frames is shown again instead of computing it: nothing, what did not change at all, or
 what changed by no more than a tolerance."""
+Resume = Literal["auto", "restart", "never"]
+"""Continue what an earlier run left; throw it away first; make the output in one go and keep nothing."""
+
 REUSE_TOLERANCE = 6.5
 """Of "near", in 8-bit code values; see `infer.changes.NearInput`."""
 

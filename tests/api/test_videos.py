@@ -209,6 +209,11 @@ def test_a_way_to_resume_that_is_none_fails_before_anything_is_done(tmp_path: Pa
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_cluster_cannot_compute_what_keeps_nothing(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(vidsr.VidsrError, match="--no-resume contradicts --ray"):
+        vidsr.upscale(clip, tmp_path / "out.mkv", ray="auto", resume="never")
+
+
 def test_a_slow_reader_gets_the_latest_progress_and_every_note() -> None:
     given = threading.Event()
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.media.clips import h264_b_frames, vfr
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines
+from vidsr.api import videos
 from vidsr.cli.main import run
 from vidsr.errors import InterruptedByUser, NoSpaceError
 from vidsr.execute.batch import run_batch
+from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt
 from vidsr.progress.events import Event, NextInQueue
 
@@ -142,9 +145,27 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
 
     events: list[Event] = []
     with pytest.raises(type(failure)):
-        run_batch(jobs, fail_second, show=events.append)
+        list(run_batch(jobs, fail_second, show=events.append))
     assert begun == jobs[:2]
     assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+
+
+def test_a_batch_that_is_ended_says_why_earlier_files_failed(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_resumable
+
+    def full_at_the_third(job: Job, **options: Any) -> Receipt:
+        if job.source.name == "ep10.mkv":
+            raise NoSpaceError("the disk is full")
+        return real(job, **options)
+
+    monkeypatch.setattr(videos, "run_resumable", full_at_the_third)
+    assert batch(season, repeat_2x, "--progress", "none") == 1
+    failed, hint, ended, _ = capsys.readouterr().err.splitlines()
+    assert failed.startswith(f"Failed: {season}/ep2.mkv is a text file")
+    assert hint.startswith("Hint: ")
+    assert ended == "Error: the disk is full"
 
 
 def test_a_failure_names_its_file_once(

@@ -106,7 +106,7 @@ def test_a_bug_is_one_line_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     def broken() -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("vidsr.cli.models.list_presets", broken)
+    monkeypatch.setattr("vidsr.weights.catalog.list_presets", broken)
     assert run(["models"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Error: unexpected ZeroDivisionError: oops"
@@ -146,6 +146,8 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(
         ("out.mkv --crf", "vidsr --help"),
         ("out.mkv --crf 99", "vidsr encoders lists all ranges"),
         ("out.mkv --encoder ffv1 --encoder-preset 3", "leave out --encoder-preset"),
+        ("out.mkv --weights mine.pth --denoise 0.5", "leave out one of the two"),
+        ("out.mkv --pipe-format y4m", "a file's suffix says what it is"),
     ],
 )
 def test_the_hint_names_what_would_do(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from vidsr.segments.workspace import Workspace
 NOT_RUN = {
     "-": "writes to this process's standard output; tests/cli/test_pipes.py does that",
     "cuda": "needs an NVIDIA GPU",
+    "cuda:0,cuda:1": "needs two of them",
     "hevc_nvenc": "needs an NVIDIA GPU",
     "--ffmpeg": "needs an ffmpeg of the reader's own; tests/execute/test_own_ffmpeg.py has one",
     "--ray": "needs a cluster of several machines; tests/execute/cluster has some",

@@ -21,7 +21,7 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.errors import DeviceError, FrameSizeError, InterruptedByUser
 from vidsr.execute.resumable import run_resumable
-from vidsr.job import Job, Receipt
+from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.progress.events import Event, Note, Started, Working
@@ -55,11 +55,17 @@ def expected(tmp_path_factory: pytest.TempPathFactory, film: Path, weights: Path
     return in_one_go(film, tmp_path_factory.mktemp("expected") / "expected.mkv", weights, backend="torch")
 
 
-def run(source: Path, output: Path, weights: Path, show: Callable[[Event], None] = lambda _: None) -> Receipt:
+def run(
+    source: Path,
+    output: Path,
+    weights: Path,
+    show: Callable[[Event], None] = lambda _: None,
+    resume: Resume = "auto",
+) -> Receipt:
     job = Job(
         source, output, weights=weights, precision="fp32", backend="torch", encoder=LOSSLESS, device="cpu,cpu"
     )
-    return run_resumable(job, show=show, length=SegmentLength(6, 6))
+    return run_resumable(job, show=show, resume=resume, length=SegmentLength(6, 6))
 
 
 def check_same(output: Path, expected: Path) -> None:
@@ -200,3 +206,12 @@ def test_a_film_that_cannot_be_divided_is_computed_on_the_first_device(
     words = "the work cannot be divided: its time stamps are unclear; only cpu is used"
     assert Note(words) in events
     assert len(decoded(tmp_path / "out.mkv")) == 40
+
+
+def test_what_is_written_in_one_go_has_one_device_and_says_so(
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path
+) -> None:
+    events: list[Event] = []
+    run(clips("b_frames.mkv"), tmp_path / "out.mkv", repeat_2x, events.append, resume="never")
+    assert Note("the work cannot be divided: it is to be written in one go; only cpu is used") in events
+    assert (tmp_path / "out.mkv").exists()

@@ -18,11 +18,12 @@ from tests.media.clips import ClipShelf
 from tests.media.remake import flat_planes
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines, video_line
+from vidsr.api.options import make_job
 from vidsr.channel import StopSignal
 from vidsr.errors import EncoderError, InterruptedByUser, UnknownNameError, UsageError, VidsrError
-from vidsr.execute.resumable import Resume, run_resumable
+from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
-from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
 from vidsr.media.color import assume
 from vidsr.media.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.ffmpeg_program import program_settings
@@ -147,9 +148,9 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pipe_is_refused_with_the_way_to_do_it(repeat_2x: Path) -> None:
+def test_a_pipe_is_refused_with_the_way_to_do_it() -> None:
     with pytest.raises(UsageError, match="--ffmpeg makes files") as caught:
-        run(SAMPLE, Path("-"), repeat_2x)
+        make_job(SAMPLE, "-", ffmpeg="ffmpeg")
     assert "| ffmpeg" in (caught.value.hint or "")
 
 

@@ -27,10 +27,10 @@ from vidsr.errors import (
     NoSpaceError,
 )
 from vidsr.execute.local import run_job
-from vidsr.execute.resumable import Resume, run_resumable
+from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
-from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, SegmentReceipt, SizeRequest
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SegmentReceipt, SizeRequest
 from vidsr.media.scenes import SegmentLength
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents

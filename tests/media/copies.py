@@ -12,10 +12,11 @@ from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.job import Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
+from vidsr.media.damage import Damage
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import probe
-from vidsr.media.reader import Damage, Reader
+from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer
 
 Change = Callable[[Iterator[Frame]], Iterable[Frame]]

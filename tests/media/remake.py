@@ -10,10 +10,11 @@ import numpy as np
 
 from vidsr.frames import Color, Frame, Matrix, PixelFormat, Plane, Range
 from vidsr.job import Segment
+from vidsr.media.damage import Damage
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.reader import Damage, Reader
+from vidsr.media.reader import Reader
 from vidsr.media.writer import Writer, Written
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1)

@@ -15,8 +15,9 @@ from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
 from vidsr.errors import DamagedSourceError, NotAVideoError, VidsrError
 from vidsr.job import Segment
+from vidsr.media.damage import Damage
 from vidsr.media.probe import probe
-from vidsr.media.reader import Damage, Reader
+from vidsr.media.reader import Reader
 from vidsr.media.truncation import missing_bytes
 
 

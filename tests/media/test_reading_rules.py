@@ -16,10 +16,11 @@ from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, FrameSizeError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
+from vidsr.media.damage import Damage
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.probe import probe
-from vidsr.media.reader import Damage, Reader
+from vidsr.media.reader import Reader
 from vidsr.media.segment_reader import Stretch
 
 ALL = [Fraction(n, 25) for n in range(50)]

@@ -24,6 +24,7 @@ from vidsr.job import (
     Precision,
     RangeRequest,
     ReadingRules,
+    Resume,
     ReuseMode,
     SizeChange,
     SizeRequest,
@@ -143,9 +144,19 @@ def make_job(
     """The Job of these `Options`. Raises UsageError for values that contradict each other or cannot be."""
     if scale is not None and (width is not None or height is not None):
         raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
-    if ray is not None and Path("-") in {Path(source), Path(output)}:
+    is_piped = Path(output) == Path("-")
+    if ray is not None and (is_piped or Path(source) == Path("-")):
         raise UsageError("--ray needs files: a cluster cannot continue a pipe", "name INPUT and OUTPUT")
+    if ffmpeg is not None and is_piped:
+        raise UsageError("--ffmpeg makes files", "for a pipe: vidsr INPUT - | ffmpeg -i - ...")
+    if pipe_format != "nut" and not is_piped:
+        raise UsageError(
+            f"--pipe-format {pipe_format} says what OUTPUT - is, not {output}",
+            "leave it out: a file's suffix says what it is",
+        )
     _check_numbers(denoise, {"width": width, "height": height, "batch": batch}, tile)
+    if batch is not None and batch > MOST_BATCH:
+        raise UsageError(f"batch is {batch}", f"it is {MOST_BATCH} at most")
     if not 0 < reuse_tolerance <= MOST_TOLERANCE:
         raise UsageError(
             f"reuse_tolerance is {reuse_tolerance:g}", f"it is above 0, and {MOST_TOLERANCE} at most"
@@ -198,6 +209,17 @@ def make_job(
     return job
 
 
+def check_resume(resume: Resume, ray: str | None) -> None:
+    """Raises UsageError for a word that means nothing, or contradicts a cluster."""
+    if resume not in get_args(Resume):
+        raise UsageError(f"resume is {resume!r}", f"it is one of {', '.join(get_args(Resume))}")
+    if resume == "never" and ray is not None:
+        raise UsageError(
+            "--no-resume contradicts --ray", "a cluster computes a job in pieces: give one of them"
+        )
+
+
+MOST_BATCH = 256
 LEAST_TILE = 32
 """Input pixels: smaller windows are nearly all halo."""
 LEAST_SCALE, MOST_SCALE = Fraction(1, 16), 64

@@ -12,13 +12,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self, Unpack, get_args
+from typing import Self, Unpack
 
-from vidsr.api.options import FilePath, Options, make_job
+from vidsr.api.options import FilePath, Options, check_resume, make_job
 from vidsr.channel import Stopped, StopSignal
 from vidsr.errors import InterruptedByUser, UsageError
-from vidsr.execute.resumable import Resume, run_resumable
-from vidsr.job import Job, Receipt
+from vidsr.execute.resumable import run_resumable
+from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
 from vidsr.progress.events import Event, Fetching, Joining, Working
 
@@ -76,8 +76,7 @@ def upscale_job(
     """
     if segment_frames is not None and segment_frames < 1:
         raise UsageError(f"segment_frames is {segment_frames}", "it is at least 1")
-    if resume not in get_args(Resume):
-        raise UsageError(f"resume is {resume!r}", f"it is one of {', '.join(get_args(Resume))}")
+    check_resume(resume, job.ray)
     length = None if segment_frames is None else SegmentLength(segment_frames, segment_frames)
     return run_resumable(job, show=on_event, stop=stop, resume=resume, length=length, command=command)
 

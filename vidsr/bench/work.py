@@ -32,11 +32,6 @@ class Work:
     values_by_layer: int
     values_at_least: int
 
-    @property
-    def flops_per_value(self) -> float:
-        """How much arithmetic there is for each number moved, layer by layer."""
-        return self.flops / self.values_by_layer
-
     def bytes_by_layer(self, precision: str) -> int:
         return self.values_by_layer * BYTES_PER_VALUE[precision]
 

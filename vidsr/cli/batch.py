@@ -15,6 +15,7 @@ from vidsr.cli.loading import loading
 from vidsr.cli.options import GroupedCommand, option_group
 from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
 from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
+from vidsr.errors import VidsrError
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
         for source, output in pairs:
             click.echo(f"{source} -> {output}{' (is there)' if output.exists() else ''}")
         return 0
-    resume, segment = resume_mode(words), words.pop("segment")
+    resume, segment, style = resume_mode(words), words.pop("segment"), words.pop("progress")
     jobs = [job_of(source=source, output=output, pipe_format="nut", **words) for source, output in pairs]
     for job in jobs:
         job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -67,12 +68,17 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
         from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
         from vidsr.execute.batch import run_batch  # noqa: PLC0415
 
-    with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
+    results: list[JobResult] = []
+    try:
+        with interruptible(), open_renderer(style, sys.stdout) as renderer:
 
-        def run(job: Job) -> Receipt:
-            return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
+            def run(job: Job) -> Receipt:
+                return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
 
-        results = run_batch(jobs, run, show=renderer.show)
+            results.extend(run_batch(jobs, run, show=renderer.show))
+    except VidsrError:  # which ends them all; why earlier files failed is said nowhere else
+        _name_failures(results)
+        raise
     return _summarise(results)
 
 
@@ -85,6 +91,14 @@ def _summarise(results: Sequence[JobResult]) -> int:
     words = [f"{counts[outcome]} {outcome}" for outcome in ("done", "skipped", "failed") if counts[outcome]]
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
     click.echo(f"{files}: {', '.join(words)}", err=True)
+    _name_failures(results)
+    if counts["failed"]:
+        return EXIT_SOME_FAILED
+    damaged = any(result.receipt is not None and result.receipt.damage for result in results)
+    return EXIT_DAMAGED_SOURCE if damaged else 0
+
+
+def _name_failures(results: Sequence[JobResult]) -> None:
     for result in results:
         if result.error is not None:
             source, message = str(result.job.source), result.error.message
@@ -92,7 +106,3 @@ def _summarise(results: Sequence[JobResult]) -> int:
             click.echo(f"Failed: {place}{message}", err=True)
             if result.error.hint:
                 click.echo(f"Hint: {result.error.hint}", err=True)
-    if counts["failed"]:
-        return EXIT_SOME_FAILED
-    damaged = any(result.receipt is not None and result.receipt.damage for result in results)
-    return EXIT_DAMAGED_SOURCE if damaged else 0

@@ -102,7 +102,7 @@ def estimate(
     if finish_by is not None:
         deadline = next_time(finish_by, begun)
     target = output or source.with_name(f"{source.stem}.upscaled.mkv")
-    job = job_of(source=source, output=target, pipe_format="nut", progress="none", **words)
+    job = job_of(source=source, output=target, pipe_format="nut", **words)
     if deadline is not None and not models and job.model is None and job.weights is None:
         models = tuple(_models_here())
 

@@ -30,9 +30,9 @@ def models(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def list_models(as_json: bool) -> None:
     """List every model: name, factor, whether its weights are here, what it is for."""
-    from vidsr.weights.catalog import entry  # noqa: PLC0415 (only what lists needs it)
+    from vidsr.weights.catalog import catalogue  # noqa: PLC0415 (only what lists needs it)
 
-    entries = [entry(preset) for preset in list_presets().values()]
+    entries = catalogue()
     if as_json:
         click.echo(json.dumps([_fields(e) for e in entries], ensure_ascii=False))
         return

@@ -119,7 +119,8 @@ def _refuse_clashes(sources: Sequence[Path], outputs: Sequence[Path]) -> None:
         other = first.setdefault(output.absolute(), source)
         if other != source:
             raise UsageError(
-                f"{other} and {source} would both become {output}", "use {stem} or {number} in --name"
+                f"{other} and {source} would both become {output}",
+                "use {name}, {folder} or {number} in --name",
             )
         if output.absolute() == source.absolute():
             raise UsageError(f"{source} would be its own output", "use --into FOLDER or another --name")

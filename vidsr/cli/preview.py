@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidsr.api.options import make_job
 from vidsr.cli.interrupts import interruptible
 from vidsr.cli.loading import loading
 from vidsr.cli.options import TIME, GroupedCommand, option_group
 from vidsr.cli.upscale import open_renderer, upscale
 from vidsr.errors import UsageError
-from vidsr.job import Job, RangeRequest, ReadingRules, SizeRequest
+from vidsr.job import Job
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -152,20 +153,21 @@ preview.params += [param for param in upscale.params if param.name in _OF_THE_JO
 
 
 def _job(source: Path, words: dict[str, Any]) -> Job:
-    scale, width, height = words["scale"], words["width"], words["height"]
-    if scale is not None and (width is not None or height is not None):
-        raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
-    first, last = words["frames"] or (None, None)
-    return Job(
-        source=source,
-        output=Path("preview.mkv"),
+    return make_job(
+        source,
+        "preview.mkv",
         denoise=words["denoise"],
-        size=SizeRequest(scale, width, height),
-        rules=ReadingRules(words["on_bad_frame"], words["on_size_change"]),
+        scale=words["scale"],
+        width=words["width"],
+        height=words["height"],
+        start=words["start"],
+        end=words["end"],
+        frames=words["frames"],
+        on_bad_frame=words["on_bad_frame"],
+        on_size_change=words["on_size_change"],
         colorspace=words["colorspace"],
         deinterlace=words["deinterlace"],
         filters=words["vf"],
-        range=RangeRequest(words["start"], words["end"], first, last),
         device=words["device"],
         backend=words["backend"],
         precision=words["precision"],

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from vidsr.api.options import MOST_TOLERANCE, make_job
+from vidsr.api.options import LEAST_TILE, MOST_BATCH, MOST_TOLERANCE, check_resume, make_job
 from vidsr.cli.interrupts import interruptible
 from vidsr.cli.loading import loading
 from vidsr.cli.options import (
@@ -34,6 +34,7 @@ from vidsr.job import (
     Job,
     PipeFormat,
     Precision,
+    Resume,
     ReuseMode,
     SizeChange,
 )
@@ -41,7 +42,6 @@ from vidsr.media.standard_streams import STANDARD, claim_stdout, spooled
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from vidsr.execute.resumable import Resume
     from vidsr.progress.renderer import Renderer
 
 ProgressStyle = Literal["auto", "rich", "plain", "json", "none"]
@@ -77,7 +77,7 @@ run_option = option_group("Running")
 @size_option("--frames", type=FRAME_RANGE, help="Only frames A to B-1, counted from 0.")
 @filter_option(
     "--deinterlace",
-    type=click.Choice(["off", "auto", "bwdif", "ivtc"]),
+    type=click.Choice(get_args(Deinterlace)),
     metavar="MODE",
     default="off",
     help="off (default), auto (frames marked interlaced), bwdif (all), ivtc (telecined film).",
@@ -96,7 +96,7 @@ run_option = option_group("Running")
 @video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
 @video_option(
     "--pipe-format",
-    type=click.Choice(["nut", "y4m"]),
+    type=click.Choice(get_args(PipeFormat)),
     metavar="FORMAT",
     default="nut",
     help="What OUTPUT - is: nut (default; all streams, time stamps) or y4m (bare picture).",
@@ -104,7 +104,7 @@ run_option = option_group("Running")
 @video_option("--pix-fmt", metavar="NAME", help="Output pixel format; default: like the source.")
 @video_option(
     "--colorspace",
-    type=click.Choice(["keep", "bt709"]),
+    type=click.Choice(get_args(ColorSpace)),
     metavar="WHICH",
     default="keep",
     help="keep (default), or convert to bt709.",
@@ -126,22 +126,27 @@ run_option = option_group("Running")
 )
 @run_option(
     "--backend",
-    type=click.Choice(["auto", "torch", "inductor", "openvino", "onnxruntime"]),
+    type=click.Choice(get_args(BackendName)),
     metavar="NAME",
     default="auto",
     help="torch, inductor (compiles first), openvino, onnxruntime; default: the fastest to start at once.",
 )
 @run_option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16", "int8"]),
+    type=click.Choice(get_args(Precision)),
     metavar="FORMAT",
     default="auto",
     help="fp32, bf16, fp16, or int8, which costs some of the picture (models show); default: auto.",
 )
 @run_option(
-    "--batch", metavar="N", type=click.IntRange(1, 256), help="Frames at once; default: by device and model."
+    "--batch",
+    metavar="N",
+    type=click.IntRange(1, MOST_BATCH),
+    help="Frames at once; default: by device and model.",
 )
-@run_option("--tile", metavar="N", type=click.IntRange(32), help="Compute in windows of N input pixels.")
+@run_option(
+    "--tile", metavar="N", type=click.IntRange(LEAST_TILE), help="Compute in windows of N input pixels."
+)
 @run_option("--restart", is_flag=True, help="Throw away what an earlier run left unfinished.")
 @run_option("--no-resume", is_flag=True, help="Write OUTPUT in one go; keep nothing if it ends early.")
 @run_option(
@@ -152,7 +157,7 @@ run_option = option_group("Running")
 )
 @run_option(
     "--reuse",
-    type=click.Choice(["off", "exact", "near"]),
+    type=click.Choice(get_args(ReuseMode)),
     metavar="MODE",
     default="exact",
     help="Keep what did not change since an earlier frame: off, exact (default), or near.",
@@ -173,14 +178,14 @@ run_option = option_group("Running")
 @run_option("--allow-network", is_flag=True, help="INPUT may be an address (https://...) or a playlist.")
 @run_option(
     "--on-bad-frame",
-    type=click.Choice(["keep", "error", "repeat", "skip"]),
+    type=click.Choice(get_args(BadFrames)),
     metavar="WHAT",
     default="keep",
     help="keep (default: show what can be decoded), error, repeat the last good one, skip.",
 )
 @run_option(
     "--on-size-change",
-    type=click.Choice(["error", "rescale"]),
+    type=click.Choice(get_args(SizeChange)),
     metavar="WHAT",
     default="error",
     help="error (default), or rescale later frames to the first size.",
@@ -188,7 +193,7 @@ run_option = option_group("Running")
 @run_option("--no-verify", is_flag=True, help="Do not compare OUTPUT with INPUT at the end.")
 @run_option(
     "--progress",
-    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
+    type=click.Choice(get_args(ProgressStyle)),
     metavar="STYLE",
     default="auto",
     help="rich, plain, json or none; default: by terminal.",
@@ -200,6 +205,7 @@ def upscale(**words: Any) -> int:
     """
     resume = resume_mode(words)
     segment: int | None = words.pop("segment")
+    style: ProgressStyle = words.pop("progress")
     job = job_of(**words)
 
     with loading():
@@ -208,7 +214,7 @@ def upscale(**words: Any) -> int:
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
-    with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer, ExitStack() as stack:
+    with interruptible(), open_renderer(style, sys.stdout) as renderer, ExitStack() as stack:
 
         def show(event: Event) -> None:
             if is_piped_in and isinstance(event, Started):
@@ -223,7 +229,7 @@ def upscale(**words: Any) -> int:
         try:
             receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
         except VidsrError as error:
-            if words["progress"] == "json":  # people read it after the progress is cleared away
+            if style == "json":  # people read it after the progress is cleared away
                 renderer.show(Failed(str(job.source), error.message, error.hint))
             raise
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
@@ -234,11 +240,9 @@ def resume_mode(words: dict[str, Any]) -> Resume:
     restart, no_resume = words.pop("restart"), words.pop("no_resume")
     if restart and no_resume:
         raise UsageError("--restart contradicts --no-resume", "give one of them")
-    if no_resume and words["ray"] is not None:
-        raise UsageError(
-            "--no-resume contradicts --ray", "a cluster computes a job in pieces: give one of them"
-        )
-    return "restart" if restart else "never" if no_resume else "auto"
+    resume: Resume = "restart" if restart else "never" if no_resume else "auto"
+    check_resume(resume, words["ray"])
+    return resume
 
 
 def job_of(
@@ -283,7 +287,6 @@ def job_of(
     on_size_change: SizeChange,
     no_verify: bool,
     allow_network: bool,
-    progress: ProgressStyle,
 ) -> Job:
     if no_audio and audio not in {"all", "none"}:
         raise UsageError(f"--no-audio contradicts --audio {audio}", "give one of them")

@@ -5,7 +5,7 @@ It knows jobs and what came of them, never how one is run: that is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,37 +31,37 @@ class JobResult:
     error: VidsrError | None = None
 
 
-def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> list[JobResult]:
-    """Run the jobs in order; those whose output is there are skipped, unless they are to overwrite it.
+def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> Iterator[JobResult]:
+    """Run the jobs in order, each when the result of the one before was taken.
 
-    run: does one job and shows its events. show: gets NextInQueue before each, and Failed behind one
-    that failed. A job's VidsrError ends that job only.
+    Jobs whose output is there are skipped, unless they are to overwrite it. run: does one job and shows its
+    events. show: gets NextInQueue before each, and Failed behind one that failed. A job's VidsrError ends
+    that job only.
 
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
     to_do = [job.overwrite or not job.output.exists() for job in jobs]
     frames = [_frames(job) if wanted else 0 for job, wanted in zip(jobs, to_do, strict=True)]
-    results: list[JobResult] = []
+    failures = 0
     for number, (job, wanted) in enumerate(zip(jobs, to_do, strict=True)):
         if not wanted:
-            results.append(JobResult(job, "skipped"))
+            yield JobResult(job, "skipped")
             continue
         total = None if None in frames else sum(count or 0 for count in frames)
         ahead = sum(count or 0 for count in frames[:number])
-        failures = sum(result.outcome == "failed" for result in results)
         show(NextInQueue(number + 1, len(jobs), str(job.source), ahead, total, failures))
         try:
             receipt = run(job)
         except ENDS_ALL:
             raise
         except VidsrError as error:
-            results.append(JobResult(job, "failed", error=error))
+            failures += 1
             show(Failed(str(job.source), error.message, error.hint))
             frames[number] = 0  # nothing more will come of it
+            yield JobResult(job, "failed", error=error)
         else:
-            results.append(JobResult(job, "done", receipt))
             frames[number] = receipt.frames_written
-    return results
+            yield JobResult(job, "done", receipt)
 
 
 def _frames(job: Job) -> int | None:

@@ -147,7 +147,7 @@ class Crew:
                 filling.stop.raise_reason()
                 filling.show(self._working(leases, filling, time.perf_counter() - begun))
         except BaseException as error:
-            self._save(leases, filling, error)
+            self._save(filling, error)
             raise
         return self._working(leases, filling, time.perf_counter() - begun).bottleneck
 
@@ -213,7 +213,7 @@ class Crew:
     def _others(self, member: _Member) -> bool:
         return any(not other.is_gone for other in self._members if other is not member)
 
-    def _save(self, leases: Leases[_Member], filling: Filling, error: BaseException) -> None:
+    def _save(self, filling: Filling, error: BaseException) -> None:
         """Let every worker finish the segment it is in where it stands, and keep what comes."""
         if is_interrupt(error):
             filling.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))

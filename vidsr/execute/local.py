@@ -158,7 +158,6 @@ def finished(
         frames=receipt.frames_written,
         elapsed_seconds=receipt.elapsed_seconds,
         size_bytes=receipt.size_bytes,
-        media_seconds=None,
         bottleneck=bottleneck,
         advice=advice,
         damage=receipt.damage,

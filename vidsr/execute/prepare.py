@@ -18,7 +18,7 @@ from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
 from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
-from vidsr.errors import StreamRefusedError
+from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, free_memory, picture_bytes
 from vidsr.infer.picture import Picture
@@ -274,8 +274,10 @@ def load_model(
 ) -> LoadedNetwork | LoadedGraph:
     """A preset's network, or whatever network a file of weights holds; one of the two must be given.
 
-    Raises as load_network and load_weights_file do.
+    Raises as load_network and load_weights_file do, and UsageError for a denoise without effect.
     """
+    if preset is None and denoise is not None:
+        raise UsageError(f"--denoise needs a model's own weights, not {weights}", "leave out one of the two")
     if preset is not None:
         return load_network(
             preset,

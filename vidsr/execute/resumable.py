@@ -15,10 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from vidsr.channel import StopSignal
-from vidsr.errors import InterruptedByUser, JobChangedError, UsageError
+from vidsr.errors import InterruptedByUser, JobChangedError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
@@ -27,7 +26,7 @@ from vidsr.execute.identity import identity_of
 from vidsr.execute.local import check_frames, finished, run_straight
 from vidsr.execute.prepare import Prepared, Show, open_engine, prepare
 from vidsr.execute.proof import prove
-from vidsr.job import Job, Receipt
+from vidsr.job import Job, Receipt, Resume
 from vidsr.media.damage import united
 from vidsr.media.demux import is_address
 from vidsr.media.join import join
@@ -40,9 +39,6 @@ from vidsr.progress.words import duration_words
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
 from vidsr.segments.workspace import Contents, JobRecord, Workspace, made_its_output
-
-Resume = Literal["auto", "restart", "never"]
-"""Continue what an earlier run left; throw it away first; make the output in one go and keep nothing."""
 
 LENGTHS = {"cpu": SegmentLength(48, 480), "other": SegmentLength(240, 480)}
 """How long segments are, by the kind of device. A CPU computes a few frames a second at best, so that 48 of
@@ -76,8 +72,8 @@ def run_resumable(
     stop = stop or StopSignal()
     prepared = prepare(job, show)
     if job.is_piped:
-        if job.encoder.program is not None:
-            raise UsageError("--ffmpeg makes files", "for a pipe: vidsr INPUT - | ffmpeg -i - ...")
+        if len(prepared.devices) > 1:
+            show(_undivided("a pipe cannot be put together later", prepared))
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
     check_name(job.output)
@@ -136,8 +132,8 @@ def _party(
 ) -> Iterator[Party]:
     """Whoever is to compute the job: this process, one for each device where several are named, a cluster."""
     job = prepared.job
-    if (len(prepared.devices) > 1 or job.ray is not None) and not alone:
-        index = None if prepared.filtering is not None else KeyIndex.of(prepared.info)
+    if len(prepared.devices) > 1 or job.ray is not None:
+        index = None if alone or prepared.filtering is not None else KeyIndex.of(prepared.info)
         if index is not None:
             frames = LEASED_FRAMES if length is None else length.longest
             if job.ray is not None:
@@ -149,10 +145,19 @@ def _party(
             with Crew(job, [str(device) for device in prepared.devices], index, frames) as crew:
                 yield crew
             return
-        reason = "filters need all frames in a row" if prepared.filtering else "its time stamps are unclear"
-        show(Note(f"the work cannot be divided: {reason}; only {prepared.devices[0]} is used"))
+        if alone:
+            reason = "it is to be written in one go"
+        elif prepared.filtering is not None:
+            reason = "filters need all frames in a row"
+        else:
+            reason = "its time stamps are unclear"
+        show(_undivided(reason, prepared))
     engine = open_engine(prepared, prepared.devices[0], stop)
     yield Alone(engine, length or LENGTHS.get(engine.device.type, LENGTHS["other"]))
+
+
+def _undivided(reason: str, prepared: Prepared) -> Note:
+    return Note(f"the work cannot be divided: {reason}; only {prepared.devices[0]} is used")
 
 
 @dataclass

@@ -103,7 +103,7 @@ class Reuse:
                 if draft.is_computed:
                     drafts.append(draft)
                 pictures.append(draft.picture)
-                _keep(shown, draft, self._grid)
+                _keep(shown, draft)
                 counts = _counted(counts, draft, self._grid)
         with self._transfer.computing():
             self._compute(pixels, drafts)
@@ -229,7 +229,7 @@ class _Draft:
         return self.picture is not self.base
 
 
-def _keep(shown: list[_Shown], draft: _Draft, grid: Grid) -> None:
+def _keep(shown: list[_Shown], draft: _Draft) -> None:
     """Put a draft's picture in the last place."""
     base = draft.base
     if base is not None and (not draft.is_computed or draft.blocks.mean() <= SMALL_CHANGE):

@@ -36,14 +36,11 @@ from vidsr.media.demux import (
     reason,
 )
 from vidsr.media.ledger import Ledger
-from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo, color_of
 from vidsr.media.seek import packets_before
 from vidsr.media.tail import Tail
 from vidsr.media.truncation import missing_bytes
-
-__all__ = ["Damage", "Reader", "locate_frames", "locate_times"]
 
 
 class Reader:

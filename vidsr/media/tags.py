@@ -100,11 +100,21 @@ def lost_tags(source: SourceInfo, output: OutputFormat) -> list[str]:
     if output.muxer not in _HELD:
         return []
     kept = {*global_tags(source, output), *renamed_tags(source, output)}
-    lost = [key for key, _ in source.metadata if key.lower() not in _CONTAINER_TAGS and key not in kept]
+    lost = [
+        key
+        for key, value in source.metadata
+        if key.lower() not in _CONTAINER_TAGS and key not in kept and not _is_repeated(key, value, source)
+    ]
     of_chapters = {
         key for chapter in source.chapters for key, _ in chapter.metadata if key.lower() != "title"
     }
     return lost + [f"{key} of chapters" for key in sorted(of_chapters)]
+
+
+def _is_repeated(key: str, value: str, source: SourceInfo) -> bool:
+    """Whether it is a tag once more by its language, as QuickTime's demuxer gives them (location-eng)."""
+    name, _, language = key.rpartition("-")
+    return len(language) == 3 and (name, value) in source.metadata
 
 
 def stream_tags(stream: StreamInfo, output: OutputFormat, *, copied: bool) -> dict[str, str]:

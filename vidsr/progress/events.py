@@ -170,7 +170,6 @@ class Finished:
     frames: int
     elapsed_seconds: float
     size_bytes: int
-    media_seconds: float | None
     bottleneck: str
     advice: str | None
     damage: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from vidsr.progress.events import (
 )
 from vidsr.progress.lines import LineRenderer
 from vidsr.progress.speed import seconds_left
-from vidsr.progress.words import _realtime
+from vidsr.progress.words import realtime_factor
 
 JSON_SECONDS = 0.5
 
@@ -63,7 +63,7 @@ class JsonRenderer(LineRenderer):
                         "elapsed_seconds": round(event.elapsed_seconds, 3),
                         "fps": _rounded(fps),
                         "seconds_left": _rounded(seconds_left(event.frames_done, total, fps)),
-                        "realtime_factor": _rounded(_realtime(self._started, fps)),
+                        "realtime_factor": _rounded(realtime_factor(self._started, fps)),
                         "decoded_queue": list(event.decoded_queue),
                         "upscaled_queue": list(event.upscaled_queue),
                         "busy": {name: round(share, 3) for name, share in event.stages},

@@ -92,7 +92,7 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
     if not computed:
         return [*(f"Damaged: {text}" for text in event.damage), line]
     line += f" ({fps:.2f} fps"
-    if (realtime := _realtime(started, fps)) is not None:
+    if (realtime := realtime_factor(started, fps)) is not None:
         line += f", {realtime:.3g}x real time"
     line += f"); limited by {event.bottleneck}"
     if event.advice:
@@ -113,7 +113,7 @@ def speed_words(event: Working, started: Started | None, fps: float | None) -> s
     if fps is None:
         return f"{duration_words(event.elapsed_seconds)} elapsed, first frames under way"
     words = f"{fps:.2f} fps"
-    if (realtime := _realtime(started, fps)) is not None:
+    if (realtime := realtime_factor(started, fps)) is not None:
         words += f" ({realtime:.3g}x real time)"
     left = seconds_left(event.frames_done, started.frames_total if started else None, fps)
     if left is not None:
@@ -141,7 +141,8 @@ def size_words(size_bytes: int) -> str:
     return f"{size:.2f} GB"
 
 
-def _realtime(started: Started | None, fps: float | None) -> float | None:
+def realtime_factor(started: Started | None, fps: float | None) -> float | None:
+    """Seconds of the film computed in a second; None where its rate or the speed is not known."""
     if started is None or not started.source_fps or fps is None:
         return None
     return fps / started.source_fps
