@@ -18,6 +18,7 @@ import pytest
 
 from tests.paths import REPOSITORY
 from vidsr.channel import StopSignal
+from vidsr.errors import DeviceFailedError
 from vidsr.frames import Color, Frame, PixelFormat
 from vidsr.pipeline import Run, Snapshot, run_plain
 
@@ -218,6 +219,36 @@ def test_a_signal_while_the_last_batch_is_computed_waits_for_its_end() -> None:
         [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, cwd=REPOSITORY
     )
     assert (done.returncode, done.stdout) == (0, "interrupted after [1]\n"), done.stderr
+
+
+def test_of_a_device_that_failed_nothing_is_asked_any_more() -> None:
+    """Nor is what was under way there given back: torch would ask the device, and end the process."""
+    asked: list[int] = []
+
+    class Batch(Doubled):
+        def result(self) -> list[Frame]:
+            asked.append(self.frames[0].index)
+            return super().result()
+
+    class Failing(Upscaler):
+        def submit(self, frames: Sequence[Frame]) -> Doubled:
+            if frames[0].index == 12:
+                raise DeviceFailedError("cuda:0 failed")
+            begun.append(weakref.ref(batch := Batch(frames)))
+            return batch
+
+    begun: list[weakref.ref[Batch]] = []
+    sink = Sink()
+    run = make_run(Source(30), Failing(in_flight=2), sink)
+    run.start()
+    with pytest.raises(DeviceFailedError):
+        run.join(ignore)
+    kept = [index for index, _, _ in sink.written] + [frame.index for frame in run.leftover()]
+    assert kept == list(range(6))  # of four batches that were begun the two that were asked for in time
+    assert asked == [0, 3]
+    del run
+    gc.collect()
+    assert [batch() is not None for batch in begun] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("in_flight", [0, 1, 3])

@@ -26,7 +26,8 @@
     │   ├── IntegrityError        size or sha256 is not the pinned one
     │   └── DownloadError         the weights could not be fetched
     ├── DeviceError               the device does not exist or cannot do what was asked
-    │   └── DeviceMemoryError     the device ran out of memory
+    │   ├── DeviceMemoryError     the device ran out of memory
+    │   └── DeviceFailedError     it stopped working, for this process at least
     ├── ToolMissingError          a program or package that is not vidsr's own and not there
     ├── TooLateError              no way of doing a job is done in time
     ├── ClusterError              the Ray cluster cannot be reached or used
@@ -206,6 +207,10 @@ class DeviceError(VidsrError):
 
 class DeviceMemoryError(DeviceError):
     """The device ran out of memory."""
+
+
+class DeviceFailedError(DeviceError):
+    """The device stopped working: what it holds is lost, and this process can use it no more."""
 
 
 class ToolMissingError(VidsrError):

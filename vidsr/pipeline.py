@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from vidsr.channel import Channel, Stopped, StopSignal
+from vidsr.errors import DeviceFailedError
 from vidsr.frames import Frame
 
 TICK_SECONDS = 0.1
@@ -90,6 +91,11 @@ class Snapshot:
     def bottleneck(self) -> str:
         """The stage that waited least for the others."""
         return max(self.stages, key=lambda stage: stage.busy).name
+
+
+_ABANDONED: list[object] = []
+"""What was under way on a device that failed, kept to the end of the process: to give back memory that a
+stream used, torch asks the device, which answers with its error, and that ends the process on the spot."""
 
 
 def run_plain(source: FrameSource, upscaler: FrameUpscaler, sink: FrameSink) -> int:
@@ -203,6 +209,9 @@ class Run:
                     self._deliver(pending.popleft())
             while pending:
                 self._deliver(pending.popleft())
+        except DeviceFailedError as error:
+            _ABANDONED.append((error, pending, self._upscaler))
+            raise
         except BaseException:
             self._save(pending)
             raise

@@ -33,12 +33,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @needs_compiler
 def test_every_shape_gives_the_plain_network_s_numbers(network: SRVGGNetCompact, folder: Path) -> None:
-    """The first one compiled, called again with other pixels; the others go the plain way."""
+    """The first one compiled, called again with other pixels and more of them; others go the plain way."""
     backend = open_backend(network, CPU, name="inductor", precision="fp32")
     assert backend.words == "torch fp32 on cpu, compiled"
     with torch.inference_mode():  # as the pipeline calls it
-        for height, width in ((24, 32), (24, 32), (16, 16), (24, 32)):
-            pixels = torch.rand(1, 3, height, width)
+        for count, height, width in (
+            (2, 24, 32), (2, 24, 32), (2, 16, 16), (1, 24, 32), (3, 24, 32), (4, 24, 32), (2, 24, 32),
+        ):  # fmt: skip
+            pixels = torch.rand(count, 3, height, width)
             assert (backend(pixels) - network(pixels)).abs().max() < 1e-5
     assert list(folder.rglob("*.cpp"))  # something was compiled
 

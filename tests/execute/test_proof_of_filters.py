@@ -20,6 +20,7 @@ from vidsr.frames import Frame
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.probe import probe
+from vidsr.media.verify import Check
 from vidsr.media.writer import Writer
 from vidsr.progress.events import Event, Finished
 
@@ -188,8 +189,11 @@ def damaged(stream: int, kind: Kind) -> list[Damage]:
     ],
 )
 def test_damage_explains_what_it_touches(check: str, stream: int, kind: Kind, explained: bool) -> None:
-    assert is_explained(check, damaged(stream, kind), probe(SAMPLE)) is explained
-    assert not is_explained(check, [], probe(SAMPLE))
+    words = check.split()
+    about = int(words[1]) if words[0] in {"audio", "subtitle"} else None
+    failed = Check(check, False, 1, 2, "", about)
+    assert is_explained(failed, damaged(stream, kind), probe(SAMPLE)) is explained
+    assert not is_explained(failed, [], probe(SAMPLE))
 
 
 def test_a_loss_that_the_damage_does_not_explain_is_an_error(

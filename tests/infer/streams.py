@@ -10,7 +10,7 @@ be read when the host has waited for that. And whatever makes the host wait is w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vidsr.media.dither import threshold_bands
+from vidsr.media.dither import forget_bands
 
 Clock = dict[str, int]
 
@@ -176,7 +176,7 @@ def _is_before(event: Clock, clock: Clock) -> bool:
 def imitated(monkeypatch: pytest.MonkeyPatch, names: Iterator[str]) -> Iterator[Streams]:
     """torch.cuda's streams and events as `transfer` meets them. names: of the streams, as they are made."""
     streams = Streams()
-    threshold_bands.cache_clear()  # what is remembered from before is no memory of ours
+    forget_bands()  # what is remembered from before is no memory of ours
 
     class Stream:
         def __init__(self, device: torch.device, priority: int = 0, name: str | None = None) -> None:
@@ -236,9 +236,10 @@ def imitated(monkeypatch: pytest.MonkeyPatch, names: Iterator[str]) -> Iterator[
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream(device, name=streams.current))
     for name, function in (("to", to), ("cpu", cpu), ("numpy", numpy), ("record_stream", record_stream)):
         monkeypatch.setattr(Tensor, name, function)
     with streams:
         yield streams
-    threshold_bands.cache_clear()
+    forget_bands()

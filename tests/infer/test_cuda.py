@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,12 +12,15 @@ import torch
 from tests.cuda import require_cuda
 from tests.infer.test_streams import HEIGHT, WIDTH, film
 from tests.infer.test_upscaler import picture
+from vidsr.backends.torch_compiled import CompiledTorchBackend
 from vidsr.backends.torch_eager import TorchBackend
-from vidsr.frames import Frame
+from vidsr.frames import Frame, PixelFormat
+from vidsr.infer.memory import free_memory
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import ReuseMode
 from vidsr.models.base import Network
 from vidsr.models.compact import SRVGGNetCompact
+from vidsr.models.rrdb import RRDBNet
 
 pytestmark = pytest.mark.cuda
 
@@ -65,6 +69,60 @@ def assert_alike(got: Sequence[Frame], expected: Sequence[Frame]) -> None:
 def test_frames_are_those_of_the_cpu(device: torch.device, network: Network, reuse: ReuseMode) -> None:
     frames = film(22)
     assert_alike(run(upscaler(network, device, reuse), frames), run(upscaler(network, CPU), frames))
+
+
+@pytest.mark.parametrize("wanted", ["10 bits", "any size", "RRDBNet", "near"])
+def test_frames_of_other_kinds_are_those_of_the_cpu(
+    device: torch.device, network: Network, wanted: str
+) -> None:
+    frames, layout, size = film(22), "yuv420p", (2 * WIDTH, 2 * HEIGHT)
+    if wanted == "10 bits":
+        layout = "yuv420p10le"
+        frames = [deepened(frame, layout) for frame in frames]
+    if wanted == "any size":
+        size = (2 * WIDTH - 26, 2 * HEIGHT - 18)
+    if wanted == "RRDBNet":
+        torch.manual_seed(4)
+        network = RRDBNet(num_feat=8, num_block=1, num_grow_ch=4, scale=2).eval().requires_grad_(False)
+
+    def stage(on: torch.device) -> Upscaler:
+        source, target = picture(WIDTH, HEIGHT, layout), picture(*size, layout)
+        reuse: ReuseMode = "near" if wanted == "near" else "off"
+        backend = TorchBackend(network, on, torch.float32)
+        return Upscaler(backend, source, target, batch_size=4, reuse=reuse)
+
+    assert_alike(run(stage(device), frames), run(stage(CPU), frames))
+
+
+def deepened(frame: Frame, layout: str) -> Frame:
+    """Two more bits, which are not all zeros."""
+    planes = tuple(plane.astype(np.uint16) * 4 + plane % 4 for plane in frame.planes)
+    return frame.with_planes(planes, PixelFormat.parse(layout), frame.color)
+
+
+def test_what_torch_keeps_for_later_counts_as_free(device: torch.device) -> None:
+    """Else the second job of a process would get a smaller batch than the first."""
+    before = free_memory(device)
+    used = torch.empty(2**30, dtype=torch.uint8, device=device)
+    during = free_memory(device)
+    del used
+    after = free_memory(device)
+    assert before is not None
+    assert during is not None
+    assert after is not None
+    assert before - during >= 2**30
+    assert before - after < 2**26
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="no Triton")
+def test_the_compiled_network_gives_the_plain_one_s_frames(device: torch.device, network: Network) -> None:
+    """Of batches of 4 and of a last one of 2, for which the graph is made anew."""
+    source, target = picture(WIDTH, HEIGHT), picture(2 * WIDTH, 2 * HEIGHT)
+    frames = film(10)
+    compiled = CompiledTorchBackend(network, device, torch.float32)
+    got = run(Upscaler(compiled, source, target, batch_size=4), frames)
+    assert_alike(got, run(upscaler(network, device), frames))
 
 
 def test_nothing_of_a_frame_is_overwritten_by_the_next_ones(device: torch.device, network: Network) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, picture_bytes
+from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, free_memory, picture_bytes
 from vidsr.models.architecture import Architecture
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.models.facts import facts, widest_values_per_pixel
@@ -47,3 +48,12 @@ def test_a_cpu_takes_two_small_pictures_and_one_large_one() -> None:
     assert batch_of_small_ones(picture_bytes(compact, SD, 4), 2) == 2
     assert batch_of_small_ones(picture_bytes(compact, HD, 4), 2) == 1
     assert batch_of_small_ones(picture_bytes(RRDBNet(num_block=1), SD, 4), 2) == 1
+
+
+def test_what_torch_keeps_for_later_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4 of 24 GB are free; of 19 that torch has, an earlier job left 18 unused."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (4, 24))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 19)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1)
+    assert free_memory(torch.device("cuda")) == 22
+    assert free_memory(torch.device("cpu")) is None

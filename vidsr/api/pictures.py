@@ -5,6 +5,7 @@ R'G'B' goes in and comes out as it is: whatever primaries and transfer a picture
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -133,6 +134,7 @@ class Upscaler:
         self._fitting = None
         del self._backend
         if is_cuda:
+            gc.collect()  # renderer and healing know each other, and with them the weights
             torch.cuda.empty_cache()
 
     def __enter__(self) -> Self:

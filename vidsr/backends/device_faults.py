@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import torch
 
-from vidsr.errors import DeviceError, DeviceMemoryError
+from vidsr.errors import DeviceError, DeviceFailedError, DeviceMemoryError
 
 OUT_OF_MEMORY = (
+    "CUDA out of memory",  # of torch's allocator, where inductor has wrapped it
     "error: out of memory",  # of the driver (CUDA's, HIP's): for pinned memory, a kernel's code, a context
     "MPS backend out of memory",
     "STATUS_ALLOC_FAILED",  # of cuDNN and cuBLAS, which have memory of their own
@@ -74,6 +75,6 @@ def _device_error(error: RuntimeError, device: torch.device) -> DeviceError:
             f"the installed torch has no code for {device}",
             "install a build of torch made for this card, or pass --device cpu",
         )
-    return DeviceError(
+    return DeviceFailedError(
         f"{device} failed: {said}", "run it again; if it fails again, update its driver or pass --device cpu"
     )

@@ -26,7 +26,7 @@ from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
 from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
-from vidsr.media.demux import allow_network, main_video_stream, open_accelerated
+from vidsr.media.demux import allow_network, open_accelerated
 from vidsr.media.encoders import (
     RATE_CONTROLS,
     RAW,
@@ -38,6 +38,7 @@ from vidsr.media.encoders import (
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
+from vidsr.media.hardware import decodes_on_hardware
 from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import planar_equivalent
@@ -63,7 +64,7 @@ class Prepared:
     info: the source as the network sees it, behind the filters where there are some; segment: the part of
     it that is wanted. filtering: what lies before, None without filters. devices: where the network may
     run, in the order they were named. source, target: pictures as the network gets them and as they are
-    encoded. notes: lines for people.
+    encoded. hwaccel: what decodes, None = the processor. notes: lines for people.
     """
 
     job: Job
@@ -76,6 +77,7 @@ class Prepared:
     target: Picture
     settings: EncoderSettings
     filtering: Filtering | None = None
+    hwaccel: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -111,7 +113,7 @@ class Prepared:
                 stop=stop,
                 from_beginning=from_beginning,
                 rules=self.job.rules,
-                hwaccel=self._hwaccel,
+                hwaccel=self.hwaccel,
             )
         return FilteredReader(
             self.filtering,
@@ -120,14 +122,8 @@ class Prepared:
             stop=stop,
             from_beginning=from_beginning,
             rules=self.job.rules,
-            hwaccel=self._hwaccel,
+            hwaccel=self.hwaccel,
         )
-
-    @property
-    def _hwaccel(self) -> str | None:
-        """What decodes: of several GPUs the one that computes."""
-        device = self.devices[0]
-        return str(device) if self.job.hwaccel == device.type == "cuda" else self.job.hwaccel
 
     def open_writer(self) -> Writer:
         """The output, begun. Raises as Writer does."""
@@ -188,21 +184,23 @@ def prepare(job: Job, show: Show) -> Prepared:
     if job.allow_network:
         allow_network()
     info = probe(job.source)
-    hardware_notes = _hardware_notes(job, info)
+    # on a cluster the nodes decide; this machine only needs to know what is wanted
+    wish = job.device if job.ray is None else "auto"
+    devices = tuple(choose_device(name.strip()) for name in wish.split(","))
+    hwaccel, hardware_notes = _decoding(job, info, devices[0])
     segment = _segment(job, info)
     filtering, coded_like, notes = _filtering(job, info, segment)
     notes = (*hardware_notes, *notes)
     if filtering is not None:
         info, segment = filtering.info, filtering.filtered_segment
-    # on a cluster the nodes decide; this machine only needs to know what is wanted
-    wish = job.device if job.ray is None else "auto"
-    devices = tuple(choose_device(name.strip()) for name in wish.split(","))
     loaded = load_model(preset, job.weights, job.denoise, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
     settings, target, changes = _plan_output(job, preset, source, coded_like, scale)
     notes += changes
-    return Prepared(job, preset, info, segment, devices, loaded, source, target, settings, filtering, notes)
+    return Prepared(
+        job, preset, info, segment, devices, loaded, source, target, settings, filtering, hwaccel, notes
+    )
 
 
 def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> Engine:
@@ -230,17 +228,18 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
     return Engine(upscaler, device, batch, backend.words)
 
 
-def _hardware_notes(job: Job, info: SourceInfo) -> tuple[str, ...]:
-    """A line for people if the wished hardware leaves the source's coding to the processor.
+def _decoding(job: Job, info: SourceInfo, device: torch.device) -> tuple[str | None, tuple[str, ...]]:
+    """What decodes, of several GPUs the one that computes; a line for people if it is not what was wished.
 
     Raises as open_accelerated does.
     """
-    if job.hwaccel is None:
-        return ()
-    with open_accelerated(info.path, job.hwaccel) as container:
-        if main_video_stream(container, info.path).codec_context.is_hwaccel:
-            return ()
-    return (f"{job.hwaccel} does not decode {info.codec}; the processor does",)
+    if job.hwaccel is None or job.ray is not None:
+        return job.hwaccel, ()  # a cluster's nodes look for themselves
+    wish = str(device) if job.hwaccel == device.type == "cuda" else job.hwaccel
+    with open_accelerated(info.path, wish) as container:
+        if decodes_on_hardware(container, info):
+            return wish, ()
+    return None, (f"{wish} does not decode this {info.codec} ({info.pixel_format}); the processor does",)
 
 
 def _segment(job: Job, info: SourceInfo) -> Segment:

@@ -12,7 +12,7 @@ from vidsr.frames import PixelFormat
 from vidsr.media.damage import Damage
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
-from vidsr.media.verify import Intent, verify
+from vidsr.media.verify import Check, Intent, verify
 from vidsr.media.writer import Writer
 from vidsr.progress.events import Verifying
 
@@ -64,7 +64,7 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
     known = tuple(damage)
     if not any(entry.kind in _OF_THE_CONTAINER for entry in damage):
         known += report.gaps  # else FFmpeg most likely complains of the same once more
-    lost = [check for check in report.failures if not is_explained(check.name, known, prepared.info)]
+    lost = [check for check in report.failures if not is_explained(check, known, prepared.info)]
     if not lost:
         return Proof(report.ok, known)
     aside = unverified_name(job.output)
@@ -97,7 +97,7 @@ def _intent(prepared: Prepared, writer: Writer) -> Intent | None:
     )
 
 
-def is_explained(check: str, damage: Iterable[Damage], source: SourceInfo) -> bool:
+def is_explained(check: Check, damage: Iterable[Damage], source: SourceInfo) -> bool:
     """Whether damage of the source can be why a check fails.
 
     Damage of a stream explains what differs in that stream. A container that breaks off or cannot be read in
@@ -108,15 +108,14 @@ def is_explained(check: str, damage: Iterable[Damage], source: SourceInfo) -> bo
     return any(_touches(check, entry, source) for entry in damage)
 
 
-def _touches(check: str, entry: Damage, source: SourceInfo) -> bool:
-    words = check.split()
+def _touches(check: Check, entry: Damage, source: SourceInfo) -> bool:
+    if check.stream is not None:
+        return check.stream == entry.stream or entry.kind in _OF_THE_CONTAINER
     is_video = entry.stream == source.video_index
-    if check in ("frames", "time stamps"):
+    if check.name in ("frames", "time stamps"):
         return is_video
-    if check in ("pictures", "blank pictures", "colours"):
+    if check.name in ("pictures", "blank pictures", "colours"):
         return is_video and entry.kind in _SPOILING
-    if words[0] in ("audio", "subtitle", "video") and len(words) > 1 and words[1].isdecimal():
-        return int(words[1]) == entry.stream or entry.kind in _OF_THE_CONTAINER
     return False
 
 

@@ -43,8 +43,12 @@ def batch_of_small_ones(picture_bytes: int, most: int) -> int:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a GPU; None where that cannot be told."""
+    """Bytes that can still be had on a GPU; None where that cannot be told.
+
+    What torch keeps from earlier work of this process and does not use is among them: the device counts it as
+    taken, but it is given out again, and a second job would else get a smaller batch than the first.
+    """
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    return int(free)
+    return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

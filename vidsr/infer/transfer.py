@@ -101,9 +101,16 @@ class CudaTransfer:
         for stream in (self._up, self._compute):
             stream.wait_stream(torch.cuda.current_stream(device))
 
+    @contextmanager
+    def _on(self, stream: torch.cuda.Stream) -> Iterator[None]:
+        # The device too: who leaves a stream goes back to the one before, and where that is another device's,
+        # torch begins a context there, which takes some hundred MB of a GPU that has nothing to do here
+        with torch.cuda.device(self._device), torch.cuda.stream(stream):
+            yield
+
     def upload(self, frames: Sequence[Frame]) -> tuple[Tensor, ...]:
         planes = []
-        with torch.cuda.stream(self._up):
+        with self._on(self._up):
             for same_plane in zip(*(f.planes for f in frames), strict=True):
                 host = torch.from_numpy(np.empty(0, same_plane[0].dtype)).new_empty(
                     (len(frames), *same_plane[0].shape), pin_memory=True
@@ -116,7 +123,7 @@ class CudaTransfer:
 
     @contextmanager
     def preparing(self) -> Iterator[None]:
-        with torch.cuda.stream(self._up):
+        with self._on(self._up):
             yield
 
     def hand_over(self, tensor: Tensor) -> None:
@@ -125,13 +132,13 @@ class CudaTransfer:
     @contextmanager
     def computing(self) -> Iterator[None]:
         self._compute.wait_stream(self._up)
-        with torch.cuda.stream(self._compute):
+        with self._on(self._compute):
             yield
 
     def download(self, planes: Sequence[Tensor]) -> Download:
         self._down.wait_stream(self._compute)
         host = []
-        with torch.cuda.stream(self._down):
+        with self._on(self._down):
             for plane in planes:
                 target = torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True)
                 target.copy_(plane, non_blocking=True)

@@ -175,8 +175,8 @@ def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
 
     hwaccel: FFmpeg's name for the kind, with a number where it is one of several ("cuda:1").
 
-    Pictures come back into ordinary memory, as nv12 or p010. What the hardware cannot decode, FFmpeg
-    decodes on the processor.
+    Pictures come back into ordinary memory, in layouts of the hardware's own (see `hardware`). What the
+    hardware cannot decode, FFmpeg decodes on the processor.
 
     Raises UsageError for a name that this FFmpeg does not have, DeviceError where the machine has no such
     hardware, and what `open_source` raises.
@@ -189,7 +189,12 @@ def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
         )
     open_source(path).close()  # so that what is wrong with the file is not taken for the hardware's fault
     options = dict(NETWORK_OPTIONS if _Permission.network else INPUT_OPTIONS)
-    accelerator = HWAccel(name, device=number or None, allow_software_fallback=True)
+    try:
+        accelerator = HWAccel(name, device=number or None, allow_software_fallback=True)
+    except ValueError as error:  # PyAV makes a number of what follows "cuda:"
+        raise UsageError(
+            f"{number!r} is no number of a device", "write --hwaccel cuda:1, for example"
+        ) from error
     try:
         return av.open(
             location_of(path), mode="r", options=options, metadata_errors="replace", hwaccel=accelerator

@@ -30,7 +30,11 @@ _SIGMA = 1.5  # samples; Ulichney's choice
 _SEED = 1
 
 
-@lru_cache(maxsize=32)
+WIDTHS = 1024
+"""Samples; patterns are made in multiples of it. One of every width was asked for: up to 129 in a job that
+reuses regions, each of them copied to the device, for which a GPU's host waited until all was done."""
+
+
 def threshold_bands(device: torch.device, plane: int, columns: int, *, dither: bool = True) -> Tensor:
     """(SIDE, columns) float32 on the device: the pattern repeated from left to right, or zeros.
 
@@ -39,14 +43,25 @@ def threshold_bands(device: torch.device, plane: int, columns: int, *, dither: b
     integer as it is, for no value reaches 1/2. plane: 0, 1 or 2, patterns that are mirror images of each
     other, lest the noise of luma and chroma coincide. The result is shared: not to be changed.
     """
+    return _bands(device, plane, -(-columns // WIDTHS) * WIDTHS, dither=dither)[:, :columns]
+
+
+@lru_cache(maxsize=32)
+def _bands(device: torch.device, plane: int, columns: int, *, dither: bool) -> Tensor:
+    """The same, of a multiple of SIDE columns."""
     if not dither:
         # by a copy, which is waited for: whoever shares it may compute on another stream
         return torch.zeros(SIDE, columns).to(device)
     ranks = _void_and_cluster()
     if plane:
         ranks = np.flip(ranks, plane - 1)
-    values = np.tile((ranks + 0.5) / SIDE**2 - 0.5, (1, -(-columns // SIDE)))
-    return torch.from_numpy(values[:, :columns].astype(np.float32)).to(device)
+    values = np.tile((ranks + 0.5) / SIDE**2 - 0.5, (1, columns // SIDE))
+    return torch.from_numpy(values.astype(np.float32)).to(device)
+
+
+def forget_bands() -> None:
+    """Give back what is kept of them."""
+    _bands.cache_clear()
 
 
 @lru_cache(maxsize=1)

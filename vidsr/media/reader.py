@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from vidsr.errors import DamagedSourceError, FrameFormatError, FrameSizeError
@@ -35,6 +35,7 @@ from vidsr.media.demux import (
     read_packets,
     reason,
 )
+from vidsr.media.hardware import is_hardware_layout
 from vidsr.media.ledger import Ledger
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo, color_of
@@ -74,7 +75,7 @@ class Reader:
         self._segment = segment or Segment()
         self._threads, self._from_beginning = threads, from_beginning
         self._rules = rules or ReadingRules()
-        self._fitter = VideoReformatter()
+        self._fitter, self._repacker = VideoReformatter(), VideoReformatter()
         self._lost: list[int] = []
         self._good: VideoFrame | None = None
         self._stop = threading.Event()
@@ -170,6 +171,7 @@ class Reader:
 
     def _fitted(self, decoded: VideoFrame, pts: int) -> VideoFrame:
         source = self._source
+        decoded = self._as_coded(decoded)
         if (decoded.width, decoded.height) == (source.width, source.height):
             return decoded
         if self._rules.on_size_change == "error":
@@ -186,10 +188,21 @@ class Reader:
             src_color_range=decoded.color_range,  # the same on both sides: sizes change, not colours
             dst_color_range=decoded.color_range,
         )
-        fitted.colorspace, fitted.color_range = decoded.colorspace, decoded.color_range
-        fitted.color_primaries, fitted.color_trc = decoded.color_primaries, decoded.color_trc
         fitted.pts, fitted.duration = decoded.pts, decoded.duration
-        return fitted
+        return _tagged_as(decoded, fitted)
+
+    def _as_coded(self, decoded: VideoFrame) -> VideoFrame:
+        """A picture from hardware in the layout that the processor's decoder would have given."""
+        wanted = self._source.pixel_format
+        if self._hwaccel is None or not is_hardware_layout(decoded.format.name, wanted):
+            return decoded
+        # Samples are moved, not converted, so both ranges are the same. Of more than 8 bits swscale moves
+        # only limited ones without a loss, into layouts that mean full range (yuvj420p) only full ones.
+        moved_as = ColorRange.JPEG if wanted.startswith("yuvj") else ColorRange.MPEG
+        moved = self._repacker.reformat(
+            decoded, format=wanted, src_color_range=moved_as, dst_color_range=moved_as
+        )
+        return _tagged_as(decoded, moved)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = read_packets(self._container, [self._stream], self._unreadable)
@@ -347,3 +360,10 @@ class Reader:
                 f"{self._source.path.name}: {damage}",
                 "leave out --on-bad-frame error to finish with what can be decoded",
             )
+
+
+def _tagged_as(decoded: VideoFrame, moved: VideoFrame) -> VideoFrame:
+    """What swscale made of a picture, with the picture's own colour tags, of which it changes some."""
+    moved.colorspace, moved.color_range = decoded.colorspace, decoded.color_range
+    moved.color_primaries, moved.color_trc = decoded.color_primaries, decoded.color_trc
+    return moved

@@ -63,7 +63,7 @@ def check_payloads(
         if not all(check.ok for check in checks):
             again = list(_of_packets(beside_video(), output, stream, stream.found, timeline, container))
             checks = again if all(check.ok for check in again) else checks
-        yield from checks
+        yield from (replace(check, stream=stream.plan.stream.index) for check in checks)
 
 
 def _of_packets(

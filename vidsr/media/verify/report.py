@@ -16,7 +16,8 @@ class Check:
     """One thing that was compared.
 
     name: what it is about ("time stamps", "audio 1"). expected, found: plain JSON values, short enough
-    for a report. detail: a sentence for people, without a full stop.
+    for a report. detail: a sentence for people, without a full stop. stream: index of the source's stream
+    whose packets it is about, None = of none, or of the video as a whole.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Check:
     expected: Json
     found: Json
     detail: str
+    stream: int | None = None
 
     def to_json(self) -> dict[str, Json]:
         return {
