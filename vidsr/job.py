@@ -32,7 +32,7 @@ what changed by no more than a tolerance."""
 Resume = Literal["auto", "restart", "never"]
 """Continue what an earlier run left; throw it away first; make the output in one go and keep nothing."""
 
-REUSE_TOLERANCE = 6.5
+REUSE_TOLERANCE = 7.0
 """Of "near", in 8-bit code values; see `infer.changes.NearInput`."""
 
 

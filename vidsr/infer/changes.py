@@ -105,7 +105,7 @@ CALM_SHARE = 3 / 8
 99.9% of cells differed by less than 2.2 code values where the deviation is below 4, and by less than 7.3
 above 24: an encoder hides its noise beside lines, and there it is hidden again."""
 MEAN_SHARE = 1 / 8
-"""Of the tolerance, for means: 0.8 code values at 6.5, so that slow fades move in steps of a sample."""
+"""Of the tolerance, for means: 0.9 code values at 7, so that slow fades move in steps of a sample."""
 CHROMA_WEIGHT = 0.5
 """Of a chroma difference beside one of luma. At 1, the coarser quantisation of chroma makes a quarter more
 blocks change on the same clip, for 0.2 dB in the worst frame."""
@@ -125,7 +125,7 @@ class NearInput:
     A line one pixel wide and as long as a cell gives, moved sideways by a pixel, half its contrast where it
     lies on the pixel grid, and a quarter where it is spread over two pixels; moved out of the cell, 0.35
     and a quarter. So it is never missed from a contrast of 1.5 times the tolerance on calm ground and 4
-    times anywhere; on the pixel grid and moved by one pixel from 0.75 and twice. At 6.5: 10 and 26; 5 and 13.
+    times anywhere; on the pixel grid and moved by one pixel from 0.75 and twice. At 7: 11 and 28; 5 and 14.
 
     The memory is a window per block, the block with its reach, since neighbours may have been computed
     from different frames; it is kept as float16, a sixteenth of a code value exact.
