@@ -116,7 +116,7 @@ def shrink(plane: Floats, step: int, position: float) -> Floats:
     return result
 
 
-def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:  # noqa: A002
+def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:
     """(3, H, W), clipped to [0, 1]."""
     values = [plane.astype(np.float64) for plane in planes]
     if format.family != "yuv":
@@ -137,7 +137,7 @@ def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color
     return np.clip(rgb_from_ycc(np.stack(ycc), color.matrix), 0, 1)
 
 
-def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Floats]:  # noqa: A002
+def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Floats]:
     """The planes' code values before rounding; rgb (3, H, W)."""
     r, g, b = np.clip(rgb, 0, 1)
     if format.family == "rgb":
@@ -156,7 +156,7 @@ def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Float
     return planes
 
 
-def integers(values: list[Floats], format: PixelFormat) -> tuple[Plane, ...]:  # noqa: A002
+def integers(values: list[Floats], format: PixelFormat) -> tuple[Plane, ...]:
     """Code values rounded and clipped as a plain encoder would."""
     whole = [np.clip(np.rint(v), 0, format.peak) for v in values]
     if format.bits == 8:
@@ -186,7 +186,7 @@ def noise_picture(height: int, width: int, seed: int) -> Floats:
     return np.random.default_rng(seed).random((3, height, width))
 
 
-def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:  # noqa: A002
+def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:
     """(3, H, W) by ffmpeg's zscale with Catmull-Rom chroma; zimg mirrors at the border, we repeat."""
     height, width = planes[0].shape
     data = b"".join(plane.astype(plane.dtype.newbyteorder("<")).tobytes() for plane in planes)
@@ -195,7 +195,7 @@ def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) 
     return np.clip(np.stack([r, g, b]), 0, 1)
 
 
-def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Plane, ...]:  # noqa: A002
+def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Plane, ...]:
     """Planes by ffmpeg's zscale from float R'G'B'; its chroma filter is a cubic two chroma steps wide."""
     _, height, width = rgb.shape
     data = rgb[[1, 2, 0]].astype("<f4").tobytes()
@@ -211,7 +211,7 @@ def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Pl
     return tuple(planes)
 
 
-def _said(color: Color, format: PixelFormat, side: str) -> str:  # noqa: A002
+def _said(color: Color, format: PixelFormat, side: str) -> str:
     matrix = "gbr" if format.family == "rgb" else ZSCALE_MATRIX[color.matrix]
     words = f"m{side}={matrix}:r{side}={color.range.name.lower()}"
     if format.family == "yuv" and format.size_multiple != (1, 1):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def encoders(as_json: bool) -> None:
     """List the encoders of this machine: quality range, speed presets, pixel formats, containers."""
-    from vidsr.media.encoders import list_encoders  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media.encoders import list_encoders
 
     defaults = find_preset(DEFAULT_MODEL).encoder
     found = [_as_used(encoder, defaults) for encoder in list_encoders()]

@@ -209,8 +209,8 @@ def upscale(**words: Any) -> int:
     job = job_of(**words)
 
     with loading():
-        from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-        from vidsr.progress.events import Event, Failed, Note, Started  # noqa: PLC0415
+        from vidsr.api.videos import upscale_job
+        from vidsr.progress.events import Event, Failed, Note, Started
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
@@ -335,12 +335,12 @@ def job_of(
 
 def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
-    from rich.console import Console  # noqa: PLC0415 (not needed for --help)
+    from rich.console import Console
 
-    from vidsr.progress.json_lines import JsonRenderer  # noqa: PLC0415
-    from vidsr.progress.live import RichRenderer  # noqa: PLC0415
-    from vidsr.progress.plain_lines import PlainRenderer  # noqa: PLC0415
-    from vidsr.progress.renderer import SilentRenderer  # noqa: PLC0415
+    from vidsr.progress.json_lines import JsonRenderer
+    from vidsr.progress.live import RichRenderer
+    from vidsr.progress.plain_lines import PlainRenderer
+    from vidsr.progress.renderer import SilentRenderer
 
     console = Console(stderr=True)
     if style == "auto":
