@@ -11,7 +11,9 @@ import subprocess
 
 import imageio_ffmpeg
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Plane, Range
 
@@ -229,3 +231,15 @@ def _zscale(data: bytes, layout: str, width: int, height: int, options: str, out
     done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def tensors(planes: tuple[Plane, ...]) -> list[Tensor]:
+    return [torch.from_numpy(plane.copy())[None] for plane in planes]
+
+
+def arrays(planes: tuple[Tensor, ...]) -> list[Plane]:
+    return [plane[0].numpy() for plane in planes]
+
+
+def picture(rgb: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
+    return torch.from_numpy(rgb).to(torch.float32)[None]
