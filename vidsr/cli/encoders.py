@@ -32,7 +32,8 @@ def encoders(as_json: bool) -> None:
         click.echo(f"{encoder.name}{where}: {encoder.about}")
         if encoder.quality is not None:
             q = encoder.quality
-            click.echo(f"    --crf {q.lowest:g} to {q.highest:g}, default {q.default:g}")
+            default = "the preset's own" if q.default is None else f"{q.default:g}"
+            click.echo(f"    --crf {q.lowest:g} to {q.highest:g}, default {default}")
         if encoder.presets:
             presets = (f"{p} (default)" if p == encoder.default_preset else p for p in encoder.presets)
             click.echo(f"    --encoder-preset {', '.join(presets)}")
