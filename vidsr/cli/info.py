@@ -49,7 +49,7 @@ _TRANSFERS = {
 
 @click.command(short_help="Show what is in a video file.")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--allow-network", is_flag=True, help="It may be an address, or a playlist.")
+@click.option("--allow-network", is_flag=True, help="FILE may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""

@@ -32,7 +32,7 @@ DETAIL_WIDTH = 150
 @click.option("--frames", type=FRAME_RANGE, help="OUT was made with these --frames.")
 @click.option("--audio", metavar="WHICH", default="all", help="OUT was made with this --audio.")
 @click.option("--subs", metavar="WHICH", default="all", help="OUT was made with this --subs.")
-@click.option("--full", is_flag=True, help="Look at every picture, not at some.")
+@click.option("--full", is_flag=True, help="Look at every picture, not only at some.")
 @click.option("--allow-network", is_flag=True, help="SRC may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def verify(
