@@ -184,7 +184,7 @@ class Frame:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base
 
-    def with_planes(self, planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Frame:  # noqa: A002
+    def with_planes(self, planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Frame:
         """The same moment shown by other samples."""
         return replace(self, planes=planes, format=format, color=color)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import vidsr
-from tests.infer.test_upscaler import NearestBackend
+from tests.infer.nearest import NearestBackend
 from vidsr.errors import DeviceMemoryError, UnknownNameError, UsageError
 from vidsr.models.base import Network
 

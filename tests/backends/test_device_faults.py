@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.infer.test_upscaler import NearestBackend, gray_frame, make, picture
+from tests.infer.nearest import NearestBackend, gray_frame, make_upscaler, picture
 from vidsr.backends.device_faults import faults_named
 from vidsr.backends.torch_compiled import CompiledTorchBackend, compiler_is_installed
 from vidsr.backends.torch_eager import TorchBackend, full_float32
@@ -50,7 +50,7 @@ class _FullBackend(NearestBackend):
 def test_every_way_of_saying_that_memory_is_full_makes_batches_smaller(error: Exception) -> None:
     backend = _FullBackend(room=2)
     backend.error = error
-    upscaler = make(backend, 8)
+    upscaler = make_upscaler(backend, 8)
     result = upscaler.submit([gray_frame(i) for i in range(8)]).result()
     assert [int(frame.planes[0][0, 0]) for frame in result] == [16 + i for i in range(8)]
     assert upscaler.batch_size == 2
@@ -60,18 +60,18 @@ def test_another_failure_is_not_taken_for_full_memory() -> None:
     backend = _FullBackend(room=0)
     backend.error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        make(backend, 8).submit([gray_frame(0)])
+        make_upscaler(backend, 8).submit([gray_frame(0)])
 
 
 def test_a_device_that_fails_is_named_and_no_bug() -> None:
     backend = _FullBackend(room=0)
     backend.error = torch.AcceleratorError("CUDA error: unspecified launch failure\nCompile with ...")
     with pytest.raises(DeviceError, match=r"cpu failed: CUDA error: unspecified launch failure$"):
-        make(backend, 8).submit([gray_frame(0)])
+        make_upscaler(backend, 8).submit([gray_frame(0)])
 
 
 def test_a_failure_that_comes_to_light_when_frames_are_fetched_is_named_too() -> None:
-    pending = make(NearestBackend(), 1).submit([gray_frame(0)])
+    pending = make_upscaler(NearestBackend(), 1).submit([gray_frame(0)])
     (batch, _), *_ = pending._parts
 
     def fail() -> list[tuple[np.ndarray, ...]]:

@@ -17,6 +17,8 @@ import pytest
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
 from vidsr.cli.main import run
+from vidsr.frames import PixelFormat
+from vidsr.media.encoders import settings_for
 
 VIDSR = [sys.executable, "-m", "vidsr"]
 
@@ -203,6 +205,16 @@ def test_the_listed_defaults_are_those_of_a_job(
     listed = capsys.readouterr().out.split("libx264rgb")[0]
     assert f"default {said[1]}\n" in listed
     assert f"{said[2]} (default)" in listed
+
+
+def test_every_listed_quality_is_what_an_encoder_gets_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["encoders", "--json"]) == 0
+    source = PixelFormat.parse("yuv420p")
+    listed = {entry["name"]: entry["quality"] for entry in json.loads(capsys.readouterr().out)}
+    for name in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks"):
+        container = "mov" if name == "prores_ks" else "matroska"
+        settings = settings_for(name, source=source, container=container)
+        assert settings.crf == listed[name]["default"], name
 
 
 @pytest.mark.parametrize(

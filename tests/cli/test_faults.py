@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_resume import command
+from tests.cli.sample_job import command
 from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines
 from vidsr.segments.workspace import folder_of

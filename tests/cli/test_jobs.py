@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.execute.test_resumable import crash_after
-from tests.execute.test_resumable import run as run_in_segments
+from tests.execute.segmented import crash_after, run_in_segments
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.cli.main import run

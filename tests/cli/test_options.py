@@ -7,6 +7,7 @@ from fractions import Fraction
 import click
 import pytest
 
+from vidsr.cli.main import run
 from vidsr.cli.options import FRAME_RANGE, KEY_VALUE, SCALE, TIME
 
 
@@ -66,3 +67,14 @@ def test_encoder_options_keep_everything_after_the_first_equals_sign() -> None:
     )
     with pytest.raises(click.BadParameter, match="KEY=VALUE"):
         KEY_VALUE.convert("tune", None, None)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["upscale", "--help"], ["preview", "--help"], ["info", "--help"]]
+)
+def test_help_names_itself_and_the_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("  -h, --help ") == 1
+    assert shown.count("--version") == (words == ["--help"])
+    assert max(map(len, shown.splitlines())) <= 100

@@ -17,13 +17,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.paths import REPOSITORY, SAMPLE
+from tests.cli.sample_job import SEGMENT_FRAMES, command
+from tests.paths import REPOSITORY
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.models.compact import SRVGGNetCompact
 
 KILLS = 1
-SEGMENT_FRAMES = 8
-"""Nine segments in all."""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +37,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "random_2x.safetensors"
     save_file(state, path)
     return path
-
-
-def command(output: Path, weights: Path, *more: str) -> list[str]:
-    run = [sys.executable, "-m", "vidsr", str(SAMPLE), str(output), "--weights", str(weights)]
-    run += ["--backend", "torch", "--precision", "fp32", "--segment", str(SEGMENT_FRAMES)]
-    return [*run, "--progress", "plain", *more]
 
 
 def begin(output: Path, weights: Path, *more: str) -> subprocess.Popen[str]:

@@ -13,8 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.execute.test_resumable import LOSSLESS, counting, crash_after, in_one_go
-from tests.execute.test_resumable import run as run_alone
+from tests.execute.segmented import LOSSLESS, counting, crash_after, in_one_go, run_in_segments
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.paths import SAMPLE
@@ -148,7 +147,7 @@ def test_when_all_workers_are_killed_what_is_finished_is_kept(
     assert any(f"{kept} frames are finished and kept" in note for note in witness.notes)
     # one device goes on where two have stopped: the pixels are the same
     with counting() as computed:
-        run_alone(film, output, weights, segment=6, backend="torch")
+        run_in_segments(film, output, weights, segment=6, backend="torch")
     assert len(computed) == 72 - kept
     check_same(output, expected)
 
@@ -159,7 +158,7 @@ def test_two_devices_go_on_where_one_has_stopped(
 ) -> None:
     output = tmp_path / "out.mkv"
     with crash_after(3):
-        run_alone(film, output, weights, segment=10, backend="torch")
+        run_in_segments(film, output, weights, segment=10, backend="torch")
     events: list[Event] = []
     run(film, output, weights, events.append)
     assert any(isinstance(e, Note) and e.text.startswith("continuing: 30 of about 72") for e in events)

@@ -27,7 +27,7 @@ class _Server(http.server.SimpleHTTPRequestHandler):
 
     asked: list[str]
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Not on the tests' output."""
 
     def do_GET(self) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import pixel_repeating_weights
+from tests.execute.segmented import LOSSLESS, counting, crash_after, in_one_go, run_in_segments
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.paths import SAMPLE
@@ -26,60 +27,13 @@ from vidsr.errors import (
     JobRunningError,
     NoSpaceError,
 )
-from vidsr.execute.local import run_job
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
-from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SegmentReceipt, SizeRequest
+from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
 from vidsr.media.scenes import SegmentLength
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
-
-LOSSLESS = EncoderRequest("ffv1")
-
-
-class Crash(BaseException):
-    """Ends the run as a power cut would: nothing in vidsr knows it."""
-
-
-def run(
-    source: Path,
-    output: Path,
-    weights: Path,
-    *,
-    segment: int = 10,
-    resume: Resume = "auto",
-    show: Callable[[Event], None] = lambda _: None,
-    **more: Any,
-) -> Receipt:
-    # a frame at a time: of a batch that fails none is finished
-    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS, "batch": 1} | more
-    job = Job(source, output, weights=weights, **wishes)
-    return run_resumable(job, show=show, resume=resume, length=SegmentLength(segment, segment))
-
-
-def in_one_go(source: Path, output: Path, weights: Path, **more: Any) -> Path:
-    wishes: dict[str, Any] = {"precision": "fp32", "encoder": LOSSLESS} | more
-    run_job(Job(source, output, weights=weights, **wishes), show=lambda _: None)
-    return output
-
-
-@contextmanager
-def crash_after(segments: int) -> Iterator[None]:
-    """A crash right behind the line about the n-th segment."""
-    original = Workspace.add
-    added: list[SegmentReceipt] = []
-
-    def add(workspace: Workspace, receipt: SegmentReceipt) -> None:
-        original(workspace, receipt)
-        added.append(receipt)
-        if len(added) == segments:
-            raise Crash
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workspace, "add", add)
-        with pytest.raises(Crash):
-            yield
 
 
 @contextmanager
@@ -95,21 +49,6 @@ def failing_at(index: int, failure: BaseException) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Upscaler, "submit", submit)
         yield
-
-
-@contextmanager
-def counting() -> Iterator[list[int]]:
-    """The indices of all frames that are computed."""
-    original = Upscaler.submit
-    computed: list[int] = []
-
-    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
-        computed.extend(frame.index for frame in batch)
-        return original(upscaler, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Upscaler, "submit", submit)
-        yield computed
 
 
 def segment_files(output: Path) -> list[Path]:
@@ -133,9 +72,9 @@ def test_a_crashed_and_continued_job_gives_what_one_in_one_go_gives(
     expected = in_one_go(source, tmp_path / "expected.mkv", repeat_2x)
     output = tmp_path / "out.mkv"
     with crash_after(1):
-        run(source, output, repeat_2x, segment=7)
+        run_in_segments(source, output, repeat_2x, segment=7)
     with counting() as computed:
-        receipt = run(source, output, repeat_2x, segment=7)
+        receipt = run_in_segments(source, output, repeat_2x, segment=7)
     wanted = decoded(expected)
     assert decoded(output) == wanted
     assert receipt.frames_written == len(wanted)
@@ -158,8 +97,8 @@ def test_a_clock_that_steps_back_is_followed_from_the_beginning(
     expected = in_one_go(source, tmp_path / "expected.mkv", repeat_2x)
     output = tmp_path / "out.mkv"
     with crash_after(segments):
-        run(source, output, repeat_2x, segment=7)
-    receipt = run(source, output, repeat_2x, segment=7)
+        run_in_segments(source, output, repeat_2x, segment=7)
+    receipt = run_in_segments(source, output, repeat_2x, segment=7)
     assert len(decoded(expected)) == 40
     assert decoded(output) == decoded(expected)
     assert sum("backward" in line for line in receipt.damage) == 1
@@ -172,7 +111,7 @@ LOSSY = EncoderRequest("libx264", crf=23)
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, repeat_2x: Path) -> Path:
     """The sample in segments of 10 frames through a lossy encoder, in one run."""
     output = tmp_path_factory.mktemp("uninterrupted") / "whole.mp4"
-    run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+    run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
     return output
 
 
@@ -182,9 +121,9 @@ def test_a_lossy_job_gives_the_same_bits_whether_it_was_stopped_or_not(
 ) -> None:
     output, whole = tmp_path / "out.mp4", uninterrupted
     with crash_after(segments):
-        run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+        run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
     with counting() as computed:
-        run(SAMPLE, output, repeat_2x, encoder=LOSSY)
+        run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
     assert computed == list(range(min(10 * segments, 72), 72))
     assert packet_lines(output, "v:0") == packet_lines(whole, "v:0")
     assert output.read_bytes() == whole.read_bytes()
@@ -209,7 +148,7 @@ def test_every_encoder_s_segments_make_one_stream(
     more: dict[str, Any] = {"encoder": request, "range": wish, "subtitles": "none"}
     expected = in_one_go(source, tmp_path / f"expected{suffix}", repeat_2x, **more)
     output = tmp_path / f"out{suffix}"
-    run(source, output, repeat_2x, segment=8, **more)
+    run_in_segments(source, output, repeat_2x, segment=8, **more)
     stamps = [pts for pts, _, _ in frame_lines(expected)]
     assert len(stamps) == 22
     assert [pts for pts, _, _ in frame_lines(output)] == stamps
@@ -232,9 +171,9 @@ def without_rates(line: str) -> str:
 def test_a_continued_run_says_what_it_saves_and_counts_on(tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
     with crash_after(3):
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     events: list[Event] = []
-    receipt = run(SAMPLE, output, repeat_2x, show=events.append)
+    receipt = run_in_segments(SAMPLE, output, repeat_2x, show=events.append)
     started, finished = events[0], events[-1]
     assert isinstance(started, Started)
     assert started.frames_before == 30
@@ -248,7 +187,7 @@ def test_a_continued_run_says_what_it_saves_and_counts_on(tmp_path: Path, repeat
 def test_a_job_shorter_than_a_segment_is_written_directly(tmp_path: Path, repeat_2x: Path) -> None:
     events: list[Event] = []
     output = tmp_path / "out.mkv"
-    run(SAMPLE, output, repeat_2x, segment=72, show=events.append)
+    run_in_segments(SAMPLE, output, repeat_2x, segment=72, show=events.append)
     assert not any(isinstance(event, Joining) for event in events)
     expected = in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x)
     assert packet_lines(output, "v:0") == packet_lines(expected, "v:0")
@@ -292,13 +231,13 @@ def test_frames_computed_before_the_end_of_a_run_are_kept(
     """Also those of the segment in which it ends, up to the very last one."""
     output = tmp_path / "out.mkv"
     with failing_at(index, failure), pytest.raises(type(failure)) as caught:
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     assert read_contents(folder_of(output)).frames == index
     if isinstance(caught.value, InterruptedByUser):
         assert caught.value.message == f"interrupted; {index} of about 72 frames are finished and kept"
         assert caught.value.hint == "run the same command again to continue"
     with counting() as computed:
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     assert computed == list(range(index, 72))
     assert decoded(output) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
 
@@ -306,7 +245,7 @@ def test_frames_computed_before_the_end_of_a_run_are_kept(
 def test_an_error_says_what_is_kept(tmp_path: Path, repeat_2x: Path) -> None:
     events: list[Event] = []
     with failing_at(25, DeviceError("gone")), pytest.raises(DeviceError, match="gone"):
-        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, show=events.append)
+        run_in_segments(SAMPLE, tmp_path / "out.mkv", repeat_2x, show=events.append)
     assert events[-1] == Note("25 frames are finished and kept; the same command continues there")
     assert not any(isinstance(event, Stopping) for event in events)
 
@@ -316,7 +255,7 @@ def test_an_end_before_the_first_frame_leaves_nothing(tmp_path: Path, repeat_2x:
         failing_at(0, InterruptedByUser("interrupted")),
         pytest.raises(InterruptedByUser) as caught,
     ):
-        run(SAMPLE, tmp_path / "out.mkv", repeat_2x)
+        run_in_segments(SAMPLE, tmp_path / "out.mkv", repeat_2x)
     assert caught.value.message == "interrupted"
     assert list(tmp_path.iterdir()) == []
 
@@ -325,8 +264,8 @@ def test_many_interruptions_add_up_to_the_whole(tmp_path: Path, repeat_2x: Path)
     output = tmp_path / "out.mkv"
     for index in (3, 4, 17, 18, 19, 40, 71):
         with failing_at(index, InterruptedByUser("interrupted")), pytest.raises(InterruptedByUser):
-            run(SAMPLE, output, repeat_2x)
-    receipt = run(SAMPLE, output, repeat_2x)
+            run_in_segments(SAMPLE, output, repeat_2x)
+    receipt = run_in_segments(SAMPLE, output, repeat_2x)
     assert (receipt.frames_read, receipt.frames_written) == (72, 72)
     assert decoded(output) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
 
@@ -336,10 +275,10 @@ def test_a_failure_in_a_later_segment_does_not_touch_the_earlier_ones(
 ) -> None:
     output = tmp_path / "out.mkv"
     with crash_after(3):
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     before = {path: path.read_bytes() for path in segment_files(output)}
     with failing_at(55, ZeroDivisionError("bug")), pytest.raises(ZeroDivisionError):
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -353,11 +292,11 @@ def test_a_failing_join_keeps_everything(
 
     monkeypatch.setattr("vidsr.execute.resumable.join", full)
     with pytest.raises(NoSpaceError):
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     assert [path.name for path in tmp_path.iterdir()] == [folder_of(output).name]
     monkeypatch.undo()
     with counting() as computed:
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     assert computed == []
     assert len(decoded(output)) == 72
 
@@ -370,7 +309,7 @@ def unfinished(tmp_path: Path, repeat_2x: Path) -> Path:
     """An output of the sample of which two of eight segments are finished."""
     output = tmp_path / "out.mkv"
     with crash_after(2):
-        run(SAMPLE, output, repeat_2x)
+        run_in_segments(SAMPLE, output, repeat_2x)
     return output
 
 
@@ -389,7 +328,7 @@ def test_another_setting_is_refused_by_name(
     unfinished: Path, repeat_2x: Path, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(JobChangedError, match=words) as caught:
-        run(SAMPLE, unfinished, repeat_2x, **change)
+        run_in_segments(SAMPLE, unfinished, repeat_2x, **change)
     assert "20 frames are finished" in caught.value.message
     assert "--restart" in (caught.value.hint or "")
     assert len(segment_files(unfinished)) == 2
@@ -398,7 +337,7 @@ def test_another_setting_is_refused_by_name(
 def test_other_weights_are_refused(unfinished: Path, tmp_path: Path) -> None:
     other = pixel_repeating_weights(tmp_path / "other.safetensors", 4)
     with pytest.raises(JobChangedError, match="not the same weights as before"):
-        run(SAMPLE, unfinished, other)
+        run_in_segments(SAMPLE, unfinished, other)
 
 
 def test_another_version_is_refused(
@@ -406,19 +345,19 @@ def test_another_version_is_refused(
 ) -> None:
     monkeypatch.setattr("vidsr.execute.identity.__version__", "999")
     with pytest.raises(JobChangedError, match=r"vidsr was .* and is 999"):
-        run(SAMPLE, unfinished, repeat_2x)
+        run_in_segments(SAMPLE, unfinished, repeat_2x)
 
 
 def test_a_changed_source_is_refused(tmp_path: Path, repeat_2x: Path) -> None:
     source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
     shutil.copy(SAMPLE, source)
     with crash_after(2):
-        run(source, output, repeat_2x)
+        run_in_segments(source, output, repeat_2x)
     with source.open("ab") as file:
         file.write(b"\0")
     with pytest.raises(JobChangedError, match="the source is another file"):
-        run(source, output, repeat_2x)
-    run(source, output, repeat_2x, resume="restart")
+        run_in_segments(source, output, repeat_2x)
+    run_in_segments(source, output, repeat_2x, resume="restart")
     assert len(decoded(output)) == 72
 
 
@@ -427,21 +366,21 @@ def test_a_moved_source_and_other_streams_are_no_change(unfinished: Path, repeat
     moved = unfinished.with_name("moved.mkv")
     shutil.copy2(SAMPLE, moved)
     with counting() as computed:
-        run(moved, unfinished, repeat_2x, audio="none")
+        run_in_segments(moved, unfinished, repeat_2x, audio="none")
     assert len(computed) == 52
     assert "Audio" not in describe(unfinished)
 
 
 def test_restart_begins_anew_with_other_settings(unfinished: Path, repeat_2x: Path) -> None:
     with counting() as computed:
-        run(SAMPLE, unfinished, repeat_2x, resume="restart", encoder=EncoderRequest("libx264"))
+        run_in_segments(SAMPLE, unfinished, repeat_2x, resume="restart", encoder=EncoderRequest("libx264"))
     assert len(computed) == 72
     assert "h264" in video_line(unfinished)
 
 
 def test_in_one_go_leaves_an_unfinished_job_alone_and_says_so(unfinished: Path, repeat_2x: Path) -> None:
     events: list[Event] = []
-    run(SAMPLE, unfinished, repeat_2x, resume="never", show=events.append)
+    run_in_segments(SAMPLE, unfinished, repeat_2x, resume="never", show=events.append)
     assert len(decoded(unfinished)) == 72
     assert len(segment_files(unfinished)) == 2
     assert any(isinstance(e, Note) and "vidsr jobs clean" in e.text for e in events)
@@ -450,7 +389,7 @@ def test_in_one_go_leaves_an_unfinished_job_alone_and_says_so(unfinished: Path, 
 def test_two_runs_of_one_output_exclude_each_other(unfinished: Path, repeat_2x: Path) -> None:
     for resume in ("auto", "restart", "never"):
         with Workspace.open(unfinished), pytest.raises(JobRunningError, match="is working on"):
-            run(SAMPLE, unfinished, repeat_2x, resume=resume)
+            run_in_segments(SAMPLE, unfinished, repeat_2x, resume=resume)
     assert len(segment_files(unfinished)) == 2
 
 
@@ -472,7 +411,7 @@ def test_a_truncated_segment_is_computed_again_and_only_that(
     damaged.write_bytes(damaged.read_bytes()[:keep])
     events: list[Event] = []
     with counting() as computed:
-        run(SAMPLE, unfinished, repeat_2x, show=events.append)
+        run_in_segments(SAMPLE, unfinished, repeat_2x, show=events.append)
     assert computed == [*range(10), *range(20, 72)]
     assert decoded(unfinished) == decoded(in_one_go(SAMPLE, tmp_path / "expected.mkv", repeat_2x))
     assert Note("1 finished piece could not be read back and will be computed again") in events
@@ -487,7 +426,7 @@ def test_a_corrupt_journal_costs_nothing(unfinished: Path, repeat_2x: Path, kind
     else:
         journal.write_bytes(data[: len(data) // 2] if kind == "torn" else bytes(reversed(data)))
     with counting() as computed:
-        run(SAMPLE, unfinished, repeat_2x)
+        run_in_segments(SAMPLE, unfinished, repeat_2x)
     assert computed == list(range(20, 72))
     assert len(decoded(unfinished)) == 72
 
@@ -501,7 +440,7 @@ def test_a_source_without_frames_is_refused_and_leaves_nothing(
     monkeypatch.setattr("vidsr.media.reader.Reader.frames", none)
     for resume in ("auto", "never"):
         with pytest.raises(DamagedSourceError, match="gave no frame"):
-            run(SAMPLE, tmp_path / "out.mkv", repeat_2x, resume=resume)
+            run_in_segments(SAMPLE, tmp_path / "out.mkv", repeat_2x, resume=resume)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -529,7 +468,7 @@ def test_a_full_disk_keeps_what_is_finished_and_space_lets_it_go_on(tmp_path: Pa
         for share in (1, 2, 3):
             subprocess.run(["mount", "-o", f"remount,size={needed * share // 2}", disk], check=True)
             with pytest.raises(NoSpaceError) as caught:
-                run(SAMPLE, output, repeat_2x)
+                run_in_segments(SAMPLE, output, repeat_2x)
             assert "no space left" in caught.value.message
             assert "free some space" in (caught.value.hint or "")
             kept.append(read_contents(folder_of(output)).frames)
@@ -537,7 +476,7 @@ def test_a_full_disk_keeps_what_is_finished_and_space_lets_it_go_on(tmp_path: Pa
         assert 0 < kept[0] < kept[1] <= kept[2] == 72
         subprocess.run(["mount", "-o", f"remount,size={needed * 3}", disk], check=True)
         with counting() as computed:
-            run(SAMPLE, output, repeat_2x)
+            run_in_segments(SAMPLE, output, repeat_2x)
         assert computed == []
         assert decoded(output) == decoded(expected)
         assert list(disk.iterdir()) == [output]

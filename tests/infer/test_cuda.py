@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.cuda import require_cuda
-from tests.infer.test_streams import HEIGHT, WIDTH, film
-from tests.infer.test_upscaler import picture
+from tests.infer.films import HEIGHT, WIDTH, film
+from tests.infer.nearest import picture
 from vidsr.backends.torch_compiled import CompiledTorchBackend
 from vidsr.backends.torch_eager import TorchBackend
 from vidsr.frames import Frame, PixelFormat

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.infer.films import HEIGHT, WIDTH, film
+from tests.infer.nearest import NearestBackend, picture
 from tests.infer.streams import Streams, imitated
-from tests.infer.test_upscaler import BT709, NearestBackend, picture
-from vidsr.frames import Frame, PixelFormat
 from vidsr.infer import upscaler as upscaling
 from vidsr.infer.transfer import CudaTransfer
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import ReuseMode
-
-WIDTH, HEIGHT = 160, 128
-FORMAT = PixelFormat.parse("yuv420p")
 
 
 @contextmanager
@@ -37,23 +33,6 @@ def on_imitated_streams() -> Iterator[tuple[Streams, pytest.MonkeyPatch]]:
 def streams() -> Iterator[Streams]:
     with on_imitated_streams() as (streams, _):
         yield streams
-
-
-def film(count: int) -> list[Frame]:
-    """A picture in which something else changes from frame to frame, and now and then nothing or all."""
-    generator = np.random.default_rng(3)
-    still = generator.integers(40, 190, (HEIGHT, WIDTH), np.uint8)
-    gray = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
-    frames = []
-    for index in range(count):
-        luma = still.copy()
-        if index % 7 == 5:
-            luma = 255 - luma
-        elif index % 3:
-            luma[8 * index % 100 :][:20, 30:60] += 40
-        planes = (luma, gray, gray)
-        frames.append(Frame(planes, FORMAT, BT709, pts=index, time_base=Fraction(1, 24), index=index))
-    return frames
 
 
 def run(reuse: ReuseMode) -> list[tuple[np.ndarray, ...]]:

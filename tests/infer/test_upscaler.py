@@ -7,68 +7,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from tests.infer.nearest import NearestBackend, gray_frame, make_upscaler, picture
 from vidsr.errors import DeviceMemoryError, FrameSizeError
-from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.infer.healing import GROW_AFTER_BATCHES
-from vidsr.infer.picture import Picture
 from vidsr.infer.render import pad_to_multiple
 from vidsr.infer.upscaler import Upscaler
-
-BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
-
-
-class NearestBackend:
-    """Repeats pixels: an enlargement whose result is known without a network.
-
-    It fails, as a full device does, for batches of more than `room` frames or `pixels` input pixels.
-    """
-
-    def __init__(self, scale: int = 2, *, multiple: int = 1, room: int = 99, pixels: int = 10**9) -> None:
-        self.device = torch.device("cpu")
-        self.dtype = torch.float32
-        self.scale = scale
-        self.halo = 0
-        self.input_multiple = multiple
-        self.streams = 1
-        self.words = "nearest"
-        self.room = room
-        self.pixels = pixels
-        self.batches: list[tuple[int, ...]] = []
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        self.batches.append(tuple(batch.shape))
-        assert batch.shape[2] % self.input_multiple == 0
-        assert batch.shape[3] % self.input_multiple == 0
-        if batch.shape[0] > self.room or batch.shape[2] * batch.shape[3] > self.pixels:
-            raise DeviceMemoryError("full")
-        return F.interpolate(batch, scale_factor=float(self.scale), mode="nearest")
-
-
-def gray_frame(index: int, value: int | None = None, *, width: int = 12, height: int = 10) -> Frame:
-    """A picture of one gray; its code value tells which frame it was."""
-    fmt = PixelFormat.parse("yuv420p")
-    luma = 16 + index if value is None else value
-    planes = tuple(
-        np.full(fmt.plane_shape(i, height, width), luma if i == 0 else 128, np.uint8) for i in range(3)
-    )
-    return Frame(planes, fmt, BT709, pts=index * 1001, time_base=Fraction(1, 24000), index=index)
-
-
-def picture(width: int, height: int, name: str = "yuv420p") -> Picture:
-    return Picture(width, height, PixelFormat.parse(name), BT709)
-
-
-def make(backend: NearestBackend, batch: int, *, width: int = 12, height: int = 10) -> Upscaler:
-    target = picture(width * backend.scale, height * backend.scale)
-    return Upscaler(backend, picture(width, height), target, batch_size=batch)
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_frames_come_back_in_order_with_their_time_stamps(count: int) -> None:
-    upscaler = make(NearestBackend(), 8)
+    upscaler = make_upscaler(NearestBackend(), 8)
     frames = [gray_frame(i) for i in range(count)]
     result = upscaler.submit(frames).result()
     assert [f.pts for f in result] == [i * 1001 for i in range(count)]
@@ -82,7 +31,7 @@ def test_frames_come_back_in_order_with_their_time_stamps(count: int) -> None:
 @pytest.mark.parametrize("room", [1, 2, 3, 5])
 def test_out_of_memory_halves_the_batch_and_computes_the_same_frames_again(room: int) -> None:
     backend = NearestBackend(room=room)
-    upscaler = make(backend, 8)
+    upscaler = make_upscaler(backend, 8)
     frames = [gray_frame(i) for i in range(8)]
     result = upscaler.submit(frames).result()
     assert [int(f.planes[0][0, 0]) for f in result] == [16 + i for i in range(8)]
@@ -93,7 +42,7 @@ def test_out_of_memory_halves_the_batch_and_computes_the_same_frames_again(room:
 
 def test_a_halved_batch_grows_back_when_memory_returns() -> None:
     backend = NearestBackend(room=2)
-    upscaler = make(backend, 8)
+    upscaler = make_upscaler(backend, 8)
     upscaler.submit([gray_frame(i) for i in range(8)])
     assert upscaler.batch_size == 2
     backend.room = 99
@@ -104,7 +53,7 @@ def test_a_halved_batch_grows_back_when_memory_returns() -> None:
 
 def test_a_frame_that_does_not_fit_is_computed_in_tiles() -> None:
     backend = NearestBackend(pixels=50 * 50)
-    upscaler = make(backend, 1, width=100, height=90)
+    upscaler = make_upscaler(backend, 1, width=100, height=90)
     ramp = np.add.outer(np.arange(90), np.arange(100)).astype(np.uint8) // 2 + 40
     plain = gray_frame(0, width=100, height=90)
     frame = plain.with_planes((ramp, *plain.planes[1:]), plain.format, plain.color)
@@ -129,7 +78,7 @@ def test_tiles_asked_for_are_used_and_change_nothing() -> None:
 
 
 def test_one_frame_that_does_not_fit_in_tiles_is_an_error_and_not_a_loop() -> None:
-    upscaler = make(NearestBackend(room=0), 4)
+    upscaler = make_upscaler(NearestBackend(room=0), 4)
     with pytest.raises(DeviceMemoryError, match="too little memory for one frame of 12x10 yuv420p"):
         upscaler.submit([gray_frame(i) for i in range(4)])
 
@@ -138,7 +87,7 @@ def test_one_frame_that_does_not_fit_in_tiles_is_an_error_and_not_a_loop() -> No
 @pytest.mark.parametrize("multiple", [1, 2, 4])
 def test_any_size_is_padded_for_the_network_and_cropped_again(width: int, height: int, multiple: int) -> None:
     backend = NearestBackend(multiple=multiple)
-    upscaler = make(backend, 2, width=width, height=height)
+    upscaler = make_upscaler(backend, 2, width=width, height=height)
     result = upscaler.submit([gray_frame(0, 200, width=width, height=height)]).result()
     assert (result[0].width, result[0].height) == (2 * width, 2 * height)
     assert result[0].planes[0].min() == result[0].planes[0].max() == 200
@@ -169,6 +118,6 @@ def test_eight_bit_gray_becomes_the_same_gray_in_ten_bits() -> None:
 
 
 def test_a_frame_of_another_size_is_named_with_its_place() -> None:
-    upscaler = make(NearestBackend(), 1)
+    upscaler = make_upscaler(NearestBackend(), 1)
     with pytest.raises(FrameSizeError, match=r"frame 24 \(1\.001 s\) is 14x10 .* began as 12x10 yuv420p"):
         upscaler.submit([gray_frame(24, 50, width=14)])

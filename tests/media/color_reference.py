@@ -11,7 +11,9 @@ import subprocess
 
 import imageio_ffmpeg
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Plane, Range
 
@@ -116,7 +118,7 @@ def shrink(plane: Floats, step: int, position: float) -> Floats:
     return result
 
 
-def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:  # noqa: A002
+def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:
     """(3, H, W), clipped to [0, 1]."""
     values = [plane.astype(np.float64) for plane in planes]
     if format.family != "yuv":
@@ -137,7 +139,7 @@ def rgb_from_planes(planes: tuple[Plane, ...], format: PixelFormat, color: Color
     return np.clip(rgb_from_ycc(np.stack(ycc), color.matrix), 0, 1)
 
 
-def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Floats]:  # noqa: A002
+def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Floats]:
     """The planes' code values before rounding; rgb (3, H, W)."""
     r, g, b = np.clip(rgb, 0, 1)
     if format.family == "rgb":
@@ -156,7 +158,7 @@ def codes_from_rgb(rgb: Floats, format: PixelFormat, color: Color) -> list[Float
     return planes
 
 
-def integers(values: list[Floats], format: PixelFormat) -> tuple[Plane, ...]:  # noqa: A002
+def integers(values: list[Floats], format: PixelFormat) -> tuple[Plane, ...]:
     """Code values rounded and clipped as a plain encoder would."""
     whole = [np.clip(np.rint(v), 0, format.peak) for v in values]
     if format.bits == 8:
@@ -186,7 +188,7 @@ def noise_picture(height: int, width: int, seed: int) -> Floats:
     return np.random.default_rng(seed).random((3, height, width))
 
 
-def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:  # noqa: A002
+def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) -> Floats:
     """(3, H, W) by ffmpeg's zscale with Catmull-Rom chroma; zimg mirrors at the border, we repeat."""
     height, width = planes[0].shape
     data = b"".join(plane.astype(plane.dtype.newbyteorder("<")).tobytes() for plane in planes)
@@ -195,7 +197,7 @@ def zscale_to_rgb(planes: tuple[Plane, ...], format: PixelFormat, color: Color) 
     return np.clip(np.stack([r, g, b]), 0, 1)
 
 
-def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Plane, ...]:  # noqa: A002
+def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Plane, ...]:
     """Planes by ffmpeg's zscale from float R'G'B'; its chroma filter is a cubic two chroma steps wide."""
     _, height, width = rgb.shape
     data = rgb[[1, 2, 0]].astype("<f4").tobytes()
@@ -211,7 +213,7 @@ def zscale_to_planes(rgb: Floats, format: PixelFormat, color: Color) -> tuple[Pl
     return tuple(planes)
 
 
-def _said(color: Color, format: PixelFormat, side: str) -> str:  # noqa: A002
+def _said(color: Color, format: PixelFormat, side: str) -> str:
     matrix = "gbr" if format.family == "rgb" else ZSCALE_MATRIX[color.matrix]
     words = f"m{side}={matrix}:r{side}={color.range.name.lower()}"
     if format.family == "yuv" and format.size_multiple != (1, 1):
@@ -229,3 +231,15 @@ def _zscale(data: bytes, layout: str, width: int, height: int, options: str, out
     done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout
+
+
+def tensors(planes: tuple[Plane, ...]) -> list[Tensor]:
+    return [torch.from_numpy(plane.copy())[None] for plane in planes]
+
+
+def arrays(planes: tuple[Tensor, ...]) -> list[Plane]:
+    return [plane[0].numpy() for plane in planes]
+
+
+def picture(rgb: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
+    return torch.from_numpy(rgb).to(torch.float32)[None]

@@ -7,18 +7,20 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from tests.media.color_reference import (
+    arrays,
     codes_from_rgb,
     integers,
     noise_picture,
+    picture,
     rgb_from_planes,
     smooth_picture,
+    tensors,
     zscale_to_planes,
     zscale_to_rgb,
 )
-from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Plane, Range
+from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.color import planes_to_rgb, rgb_to_planes
 
 LEFT, CENTER, TOPLEFT = ChromaLocation.LEFT, ChromaLocation.CENTER, ChromaLocation.TOPLEFT
@@ -55,18 +57,6 @@ CASES = [
 ]
 # zscale takes R'G'B' for full range whatever it is told, and has no float gray to ask for
 WITH_ZSCALE = [case for case in CASES if case[0] not in ("gray", "gray12le", "gbrp10le")]
-
-
-def tensors(planes: tuple[Plane, ...]) -> list[Tensor]:
-    return [torch.from_numpy(plane.copy())[None] for plane in planes]
-
-
-def arrays(planes: tuple[Tensor, ...]) -> list[Plane]:
-    return [plane[0].numpy() for plane in planes]
-
-
-def picture(rgb: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
-    return torch.from_numpy(rgb).to(torch.float32)[None]
 
 
 RED, GREEN, BLUE, WHITE, BLACK = (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0, 0, 0)

@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cuda import require_cuda
-from tests.media.color_reference import codes_from_rgb, integers, noise_picture, smooth_picture
-from tests.media.test_color_planes import arrays, picture, tensors
+from tests.media.color_reference import (
+    arrays,
+    codes_from_rgb,
+    integers,
+    noise_picture,
+    picture,
+    smooth_picture,
+    tensors,
+)
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media import strips
 from vidsr.media.color import planes_to_rgb, rgb_to_planes

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from tests.preview.reference import reference_picture
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.frames import Color, Frame, PixelFormat
 from vidsr.media.color import assume
 from vidsr.media.probe import probe
 from vidsr.media.reader import Reader
 from vidsr.preview.display import Pixels, Turn, pixels, square_size
-
-
-def reference_picture(path: Path, *filters: str) -> Pixels:
-    """The first frame as ffmpeg shows it, turned upright by itself."""
-    chain = ",".join((*filters, "format=rgb24"))
-    command = [
-        imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(path), "-vf", chain,
-        "-frames:v", "1", "-c:v", "ppm", "-f", "image2pipe", "-",
-    ]  # fmt: skip
-    data = subprocess.run(command, capture_output=True, check=True).stdout
-    kind, size, _, samples = data.split(b"\n", 3)
-    assert kind == b"P6"
-    width, height = map(int, size.split())
-    return np.frombuffer(samples, np.uint8).reshape(height, width, 3)
 
 
 def shown(path: Path, factor: int = 1) -> Pixels:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.paths import SAMPLE
 from tests.preview.conftest import page_data, vidsr
-from tests.preview.test_display import reference_picture
+from tests.preview.reference import reference_picture
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, video_line
 
 

@@ -35,7 +35,7 @@ class Behaviour:
 class _Handler(BaseHTTPRequestHandler):
     behaviour: Behaviour
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Not on the tests' output."""
 
     def do_GET(self) -> None:

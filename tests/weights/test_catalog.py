@@ -14,7 +14,7 @@ import torch
 from tests.weights.conftest import Home
 from tests.weights.samples import RRDB, SRVGG, random_state, write_ncnn
 from tests.weights.server import Behaviour, serving
-from tests.weights.test_store import CONTENT, preset, pth_bytes
+from tests.weights.small_model import CONTENT, preset, pth_bytes
 from vidsr.errors import ArchitectureError, DownloadError, UsageError
 from vidsr.models import Architecture
 from vidsr.presets import WeightsFile, WeightsSource, find_preset, list_presets

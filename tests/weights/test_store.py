@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +13,9 @@ import torch.nn.functional as F
 
 from tests.weights.conftest import Home
 from tests.weights.drawing import drawing, psnr
-from tests.weights.samples import RRDB, SRVGG, random_state, write_ncnn
+from tests.weights.samples import RRDB, random_state, write_ncnn
 from tests.weights.server import Behaviour, serving
+from tests.weights.small_model import CONTENT, PARTNER_STATE, PINNED, STATE, preset, pth_bytes
 from vidsr.errors import ArchitectureError, DownloadError, IntegrityError, UsageError
 from vidsr.models import Architecture
 from vidsr.presets import Preset, WeightsFile, WeightsSource, find_preset
@@ -77,33 +76,6 @@ def test_origin_and_digest_say_what_was_loaded() -> None:
 
 
 # --- small presets and a server ---
-
-STATE = random_state(SRVGG, seed=1)
-PARTNER_STATE = random_state(SRVGG, seed=2)
-
-
-def pth_bytes(state: dict[str, torch.Tensor]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"params_ema": state}, buffer)
-    return buffer.getvalue()
-
-
-CONTENT = pth_bytes(STATE)
-PINNED = hashlib.sha256(CONTENT).hexdigest()
-
-
-def preset(base: str, *, pinned: bool = True) -> Preset:
-    sha256, size = (PINNED, len(CONTENT)) if pinned else (None, None)
-    file = WeightsFile("small.pth", url=f"{base}/releases/small.pth", sha256=sha256, size_bytes=size)
-    return Preset(
-        name="small",
-        summary="a test's network",
-        content="any",
-        architecture="srvgg",
-        arguments={"num_feat": 4, "num_conv": 2, "upscale": 2, "act_type": "prelu"},
-        scale=2,
-        sources=(WeightsSource((file,)),),
-    )
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class OnnxSession:
 
         Raises ArchitectureError where the runtime cannot run the graph, DeviceError without CUDA.
         """
-        import onnxruntime  # noqa: PLC0415 (an optional dependency)
+        import onnxruntime
 
         onnxruntime.disable_telemetry_events()  # builds for Windows report to Microsoft
         self.device = device
@@ -121,7 +121,7 @@ class OnnxSession:
         return _as_nchw(enlarged, result.layout).to(self.dtype)
 
     def _new_run(self) -> onnxruntime.RunOptions:
-        import onnxruntime  # noqa: PLC0415
+        import onnxruntime
 
         options = onnxruntime.RunOptions()
         options.log_severity_level = FATAL
@@ -161,7 +161,7 @@ def cuda_options(device: torch.device, *, exact: bool) -> dict[str, str]:
 
 def runtime_errors() -> tuple[type[Exception], ...]:
     """What the runtime raises, which has no common base but Exception."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return tuple(
         kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)

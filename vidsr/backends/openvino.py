@@ -66,10 +66,10 @@ class OpenVinoBackend:
         this process may use. streams: pictures of a batch computed at the same time, each with its share
         of the threads.
         """
-        from vidsr.backends.openvino_alone import ov  # noqa: PLC0415 (an optional dependency)
-        from vidsr.backends.openvino_graph import build_graph  # noqa: PLC0415
-        from vidsr.backends.openvino_int8 import build_int8_graph  # noqa: PLC0415
-        from vidsr.backends.openvino_onnx import read_graph  # noqa: PLC0415
+        from vidsr.backends.openvino_alone import ov
+        from vidsr.backends.openvino_graph import build_graph
+        from vidsr.backends.openvino_int8 import build_int8_graph
+        from vidsr.backends.openvino_onnx import read_graph
 
         self.device = torch.device("cpu")
         self.dtype = torch.float32

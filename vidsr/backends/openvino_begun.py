@@ -117,6 +117,6 @@ def abandon(requests: Sequence[openvino.InferRequest]) -> None:
 
 def as_openvino(batch: Tensor) -> openvino.Tensor:
     """The same memory, contiguous on the CPU, which it does not keep alive."""
-    from vidsr.backends.openvino_alone import ov  # noqa: PLC0415 (an optional dependency)
+    from vidsr.backends.openvino_alone import ov
 
     return ov.Tensor(batch.numpy(), shared_memory=True)

@@ -65,8 +65,8 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
         job.output.parent.mkdir(parents=True, exist_ok=True)
 
     with loading():
-        from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-        from vidsr.execute.batch import run_batch  # noqa: PLC0415
+        from vidsr.api.videos import upscale_job
+        from vidsr.execute.batch import run_batch
 
     results: list[JobResult] = []
     try:

@@ -24,11 +24,11 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
     """
     names = _names(models, quick=quick)
 
-    from rich.console import Console  # noqa: PLC0415 (neither rich nor torch is needed for --help)
+    from rich.console import Console
 
-    from vidsr.bench.candidates import ways_here  # noqa: PLC0415
-    from vidsr.bench.measure import FULL, QUICK, run_bench  # noqa: PLC0415
-    from vidsr.bench.report import closing_lines, json_line, markdown, tables  # noqa: PLC0415
+    from vidsr.bench.candidates import ways_here
+    from vidsr.bench.measure import FULL, QUICK, run_bench
+    from vidsr.bench.report import closing_lines, json_line, markdown, tables
 
     notes = Console(stderr=True)
     with notes.status("starting") as status:
@@ -54,7 +54,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
 
 def _names(asked: tuple[str, ...], *, quick: bool) -> list[str]:
     """What to measure: nothing is downloaded for it."""
-    from vidsr.weights.catalog import entry  # noqa: PLC0415 (not needed for --help)
+    from vidsr.weights.catalog import entry
 
     if not asked and not quick:
         return [preset.name for preset in list_presets().values() if entry(preset).is_present]

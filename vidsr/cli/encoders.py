@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def encoders(as_json: bool) -> None:
     """List the encoders of this machine: quality range, speed presets, pixel formats, containers."""
-    from vidsr.media.encoders import list_encoders  # noqa: PLC0415 (av loads here, not at --help)
+    from vidsr.media.encoders import list_encoders
 
     defaults = find_preset(DEFAULT_MODEL).encoder
     found = [_as_used(encoder, defaults) for encoder in list_encoders()]
@@ -32,7 +32,8 @@ def encoders(as_json: bool) -> None:
         click.echo(f"{encoder.name}{where}: {encoder.about}")
         if encoder.quality is not None:
             q = encoder.quality
-            click.echo(f"    --crf {q.lowest:g} to {q.highest:g}, default {q.default:g}")
+            default = "the preset's own" if q.default is None else f"{q.default:g}"
+            click.echo(f"    --crf {q.lowest:g} to {q.highest:g}, default {default}")
         if encoder.presets:
             presets = (f"{p} (default)" if p == encoder.default_preset else p for p in encoder.presets)
             click.echo(f"    --encoder-preset {', '.join(presets)}")

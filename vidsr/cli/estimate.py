@@ -109,7 +109,7 @@ def estimate(
     candidates = _survey(job, models, encoder_presets, seconds)
     chosen, now = None, datetime.now().astimezone()
     if deadline is not None:
-        from vidsr.estimate.choose import first_in_time  # noqa: PLC0415 (torch loads here, not at --help)
+        from vidsr.estimate.choose import first_in_time
 
         chosen = first_in_time(candidates, (deadline - now).total_seconds())
     command = None if chosen is None else list(_command(context, chosen, target))
@@ -126,7 +126,7 @@ estimate.params += [param for param in upscale.params if param.name not in _NOT_
 
 def _models_here() -> list[str]:
     """The models for the same kind of pictures as the default one whose weights need not be fetched."""
-    from vidsr.weights.catalog import entry  # noqa: PLC0415 (not needed for --help)
+    from vidsr.weights.catalog import entry
 
     content = find_preset(DEFAULT_MODEL).content
     return [p.name for p in list_presets().values() if p.content == content and entry(p).is_present]
@@ -135,12 +135,12 @@ def _models_here() -> list[str]:
 def _survey(
     job: Job, models: Sequence[str], encoder_presets: Sequence[str], seconds: float
 ) -> list[Candidate]:
-    from rich.console import Console  # noqa: PLC0415 (not needed for --help)
+    from rich.console import Console
 
     with loading():
-        from vidsr.estimate.survey import survey  # noqa: PLC0415
-        from vidsr.progress.events import Fetching, Note  # noqa: PLC0415
-        from vidsr.progress.words import fetching_words  # noqa: PLC0415
+        from vidsr.estimate.survey import survey
+        from vidsr.progress.events import Fetching, Note
+        from vidsr.progress.words import fetching_words
 
     notes = Console(stderr=True)
     with interruptible(), notes.status("starting") as status:
@@ -169,7 +169,7 @@ def _print_json(
     command: Sequence[str] | None,
     deadline: datetime | None,
 ) -> None:
-    from vidsr.estimate.report import to_json  # noqa: PLC0415
+    from vidsr.estimate.report import to_json
 
     report: dict[str, Any] = {
         "source": str(job.source),
@@ -190,9 +190,9 @@ def _print_table(
     deadline: datetime | None,
     now: datetime,
 ) -> None:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from vidsr.estimate.report import choice_lines, closing_lines, order_words, tables  # noqa: PLC0415
+    from vidsr.estimate.report import choice_lines, closing_lines, order_words, tables
 
     shown = Console()
     for table in tables(candidates):
@@ -207,7 +207,7 @@ def _print_table(
 
 
 def _too_late(candidates: Sequence[Candidate], deadline: datetime, now: datetime) -> TooLateError:
-    from vidsr.estimate.report import moment_words  # noqa: PLC0415
+    from vidsr.estimate.report import moment_words
 
     quickest = min(candidates, key=lambda candidate: candidate.prediction.seconds.high)
     latest = now + timedelta(seconds=quickest.prediction.seconds.high)

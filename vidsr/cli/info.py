@@ -49,12 +49,12 @@ _TRANSFERS = {
 
 @click.command(short_help="Show what is in a video file.")
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--allow-network", is_flag=True, help="It may be an address, or a playlist.")
+@click.option("--allow-network", is_flag=True, help="FILE may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
-    from vidsr.media import demux  # noqa: PLC0415 (av loads here, not at --help)
-    from vidsr.media.probe import probe  # noqa: PLC0415
+    from vidsr.media import demux
+    from vidsr.media.probe import probe
 
     if allow_network:
         demux.allow_network()
@@ -101,7 +101,7 @@ def _frames(info: SourceInfo) -> str:
 
 
 def _color(info: SourceInfo) -> str:
-    from vidsr.frames import HD_HEIGHT, HD_WIDTH  # noqa: PLC0415 (numpy loads here, not at --help)
+    from vidsr.frames import HD_HEIGHT, HD_WIDTH
 
     color = info.color
     if color.matrix.name == "UNSPECIFIED":

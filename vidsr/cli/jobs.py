@@ -29,7 +29,7 @@ def jobs(ctx: click.Context) -> None:
 @click.option("--recursive", "-r", is_flag=True, help="Look in the folders within them as well.")
 def list_(folders: tuple[Path, ...], recursive: bool) -> None:
     """Show what is finished of each unfinished job whose output lies in FOLDERS (default: here)."""
-    from vidsr.segments.listing import list_jobs  # noqa: PLC0415 (not needed for --help)
+    from vidsr.segments.listing import list_jobs
 
     found = [job for folder in folders or (Path(),) for job in list_jobs(folder, recursive=recursive)]
     for job in found:
@@ -48,8 +48,8 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
 
     The job itself is left as it is; it may even be running.
     """
-    from vidsr.execute.export import export_finished  # noqa: PLC0415 (loads av)
-    from vidsr.progress.words import size_words  # noqa: PLC0415
+    from vidsr.execute.export import export_finished
+    from vidsr.progress.words import size_words
 
     written, behind = export_finished(output, target, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
@@ -64,8 +64,8 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
     PATHS are outputs, or folders for all the jobs whose outputs lie in them.
     """
-    from vidsr.segments.listing import describe, list_jobs  # noqa: PLC0415
-    from vidsr.segments.workspace import Workspace, folder_of  # noqa: PLC0415
+    from vidsr.segments.listing import describe, list_jobs
+    from vidsr.segments.workspace import Workspace, folder_of
 
     found: list[JobListing] = []
     for path in paths:
@@ -88,7 +88,7 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
 
 def _words(job: JobListing) -> list[str]:
-    from vidsr.progress.words import duration_words, size_words  # noqa: PLC0415
+    from vidsr.progress.words import duration_words, size_words
 
     if job.problem is not None:
         return [f"{job.output}: {job.problem}"]

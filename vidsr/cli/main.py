@@ -60,12 +60,19 @@ class BareFormGroup(click.Group):
             and not Path(word).exists()
         )
 
+    def _own_rows(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """--version beside --help, which commands have as well."""
+        records = (param.get_help_record(ctx) for param in self.get_params(ctx))
+        return [record for record in records if record is not None]
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage("vidsr", "INPUT OUTPUT [OPTIONS]")
         formatter.write_usage("vidsr", "COMMAND ...", prefix="       ")
         formatter.write_paragraph()
         formatter.write_text(self.help or "")
-        upscale.format_options(ctx, formatter)
+        for heading, rows in upscale.option_rows(ctx):
+            with formatter.section(heading):
+                formatter.write_dl(self._own_rows(ctx) if heading == "Help" else rows)
         with formatter.section("Commands"):
             formatter.write_dl(
                 [

@@ -65,11 +65,11 @@ def metrics(
     """
     _check_files((a, b), json_file, plot, overwrite=overwrite)
 
-    from rich.console import Console  # noqa: PLC0415 (nothing heavy loads at --help)
+    from rich.console import Console
 
-    from vidsr.media.probe import probe  # noqa: PLC0415
-    from vidsr.metrics.compare import compare  # noqa: PLC0415
-    from vidsr.metrics.meeting import arrange  # noqa: PLC0415
+    from vidsr.media.probe import probe
+    from vidsr.metrics.compare import compare
+    from vidsr.metrics.meeting import arrange
 
     meeting = arrange(probe(a), probe(b), scale=scale)
     program, why_not = (None, None) if no_vmaf else _vmaf_program(ffmpeg)
@@ -93,7 +93,7 @@ def _check_files(
     compared: tuple[Path, Path], json_file: Path | None, plot: Path | None, *, overwrite: bool
 ) -> None:
     """Refuse now what would be refused at the end."""
-    from vidsr.media.target import check_target  # noqa: PLC0415 (FFmpeg loads here, not at --help)
+    from vidsr.media.target import check_target
 
     for file in (json_file, plot):
         if file is not None and file != STANDARD:
@@ -102,13 +102,13 @@ def _check_files(
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"--plot {plot}: a plot is a PNG file", f"name it {plot.stem or 'plot'}.png")
-        from vidsr.metrics.plot import check_can_plot  # noqa: PLC0415
+        from vidsr.metrics.plot import check_can_plot
 
         check_can_plot()
 
 
 def _show(found: Comparison, shown: Console, *, per_frame: bool) -> None:
-    from vidsr.metrics.report import closing_lines, frame_lines, opening_lines, table  # noqa: PLC0415
+    from vidsr.metrics.report import closing_lines, frame_lines, opening_lines, table
 
     if per_frame:
         for line in frame_lines(found):
@@ -123,11 +123,11 @@ def _show(found: Comparison, shown: Console, *, per_frame: bool) -> None:
 
 def _write_files(found: Comparison, json_file: Path | None, plot: Path | None) -> None:
     if plot is not None:
-        from vidsr.metrics.plot import draw  # noqa: PLC0415
+        from vidsr.metrics.plot import draw
 
         write_whole(plot, draw(found), "write the plot")
     if json_file is not None:
-        from vidsr.metrics.summary import to_json  # noqa: PLC0415
+        from vidsr.metrics.summary import to_json
 
         text = json.dumps(to_json(found), ensure_ascii=False, indent=2) + "\n"
         if json_file == STANDARD:
@@ -138,7 +138,7 @@ def _write_files(found: Comparison, json_file: Path | None, plot: Path | None) -
 
 def _vmaf_program(named: Path | None) -> tuple[Path | None, str | None]:
     """(an ffmpeg that can measure VMAF, or why there is none)."""
-    from vidsr.metrics.vmaf import find_ffmpeg  # noqa: PLC0415
+    from vidsr.metrics.vmaf import find_ffmpeg
 
     try:
         return find_ffmpeg(named), None
@@ -147,7 +147,7 @@ def _vmaf_program(named: Path | None) -> tuple[Path | None, str | None]:
 
 
 def _with_vmaf(found: Comparison, meeting: Meeting, program: Path) -> Comparison:
-    from vidsr.metrics.vmaf import MODEL, measure_vmaf  # noqa: PLC0415
+    from vidsr.metrics.vmaf import MODEL, measure_vmaf
 
     scores = measure_vmaf(program, meeting)
     expected = max(found.a_frames, found.b_frames)

@@ -30,7 +30,7 @@ def models(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def list_models(as_json: bool) -> None:
     """List every model: name, factor, whether its weights are here, what it is for."""
-    from vidsr.weights.catalog import catalogue  # noqa: PLC0415 (only what lists needs it)
+    from vidsr.weights.catalog import catalogue
 
     entries = catalogue()
     if as_json:
@@ -49,10 +49,10 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def show(name: str, as_json: bool) -> None:
     """Show a model's architecture, the facts that follow from it, and its weights."""
-    from vidsr.models.architecture import Architecture  # noqa: PLC0415 (torch loads here)
-    from vidsr.models.facts import facts  # noqa: PLC0415
-    from vidsr.weights.catalog import entry  # noqa: PLC0415
-    from vidsr.weights.int8 import loss_of  # noqa: PLC0415
+    from vidsr.models.architecture import Architecture
+    from vidsr.models.facts import facts
+    from vidsr.weights.catalog import entry
+    from vidsr.weights.int8 import loss_of
 
     preset = find_preset(name)
     found = entry(preset)
@@ -90,13 +90,13 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def pull(names: tuple[str, ...]) -> None:
     """Fetch and verify the weights of the named models, or of all with the name "all"."""
-    from rich.console import Console  # noqa: PLC0415 (not needed for --help)
+    from rich.console import Console
 
-    from vidsr.progress.events import Fetching  # noqa: PLC0415
-    from vidsr.progress.live import RichRenderer  # noqa: PLC0415
-    from vidsr.progress.plain_lines import PlainRenderer  # noqa: PLC0415
-    from vidsr.progress.renderer import Renderer  # noqa: PLC0415
-    from vidsr.weights import catalog  # noqa: PLC0415
+    from vidsr.progress.events import Fetching
+    from vidsr.progress.live import RichRenderer
+    from vidsr.progress.plain_lines import PlainRenderer
+    from vidsr.progress.renderer import Renderer
+    from vidsr.weights import catalog
 
     console = Console(stderr=True)
     renderer: Renderer = RichRenderer(console) if console.is_terminal else PlainRenderer(sys.stderr)
@@ -113,7 +113,7 @@ def pull(names: tuple[str, ...]) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 def verify(names: tuple[str, ...]) -> int:
     """Compare every weight file that is here with its published size and sha256; all models by default."""
-    from vidsr.weights import catalog  # noqa: PLC0415 (only what verifies needs it)
+    from vidsr.weights import catalog
 
     wrong = False
     for preset in _named(names or ("all",)):
@@ -131,7 +131,7 @@ def verify(names: tuple[str, ...]) -> int:
 @click.option("--summary", help="One line about it for the list.")
 def import_model(file: Path, name: str | None, summary: str | None) -> None:
     """Read FILE (.pth, .safetensors or an ncnn pair), keep its tensors and write a preset for it."""
-    from vidsr.weights.imported import import_weights  # noqa: PLC0415 (torch loads here)
+    from vidsr.weights.imported import import_weights
 
     preset, notes = import_weights(file, name=name, summary=summary)
     for note in notes:
@@ -146,7 +146,7 @@ def _named(names: Iterable[str]) -> list[Preset]:
 
 
 def _whereabouts(holding: Holding) -> str:
-    from vidsr.progress.words import size_words  # noqa: PLC0415 (not needed for --help)
+    from vidsr.progress.words import size_words
 
     size = "size not published" if holding.size_bytes is None else size_words(holding.size_bytes)
     if holding.located is None:

@@ -37,7 +37,7 @@ def option_group(heading: str) -> Callable[..., Callable[[F], F]]:
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists options under their headings, in the order they were declared."""
+    """A command whose help lists options under their headings, as declared; --help is the last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, rows in self.option_rows(ctx):
@@ -46,11 +46,17 @@ class GroupedCommand(click.Command):
 
     def option_rows(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         groups: dict[str, list[tuple[str, str]]] = {}
+        of_all: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if isinstance(param, GroupedOption) and record is not None:
+            if record is None:
+                continue
+            if isinstance(param, GroupedOption):
                 groups.setdefault(param.group, []).append(record)
+            elif isinstance(param, click.Option):
+                of_all.append(record)
         yield from groups.items()
+        yield "Help", of_all
 
 
 class TimeType(click.ParamType[Fraction]):

@@ -132,8 +132,8 @@ def preview(
     networks += [(None, file) for file in dict.fromkeys(weights)]
 
     with loading():
-        from vidsr.preview.make import Preview, make_preview  # noqa: PLC0415 (torch and av load here)
-        from vidsr.preview.outputs import Targets  # noqa: PLC0415
+        from vidsr.preview.make import Preview, make_preview
+        from vidsr.preview.outputs import Targets
 
     targets = Targets.beside(page or Path(f"{source.stem}.preview.html"), pictures=png, clip=clip)
     wish = Preview(

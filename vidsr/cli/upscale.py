@@ -59,9 +59,14 @@ run_option = option_group("Running")
 @click.command(cls=GroupedCommand, short_help="Upscale a video (the word may be left out).")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.argument("output", metavar="OUTPUT", type=click.Path(path_type=Path))
-@model_option("--model", "-m", metavar="NAME", help=f"See `vidsr models`. [default: {DEFAULT_MODEL}]")
 @model_option(
-    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weight file instead of the preset's."
+    "--model", "-m", metavar="NAME", help=f"One that `vidsr models` lists. [default: {DEFAULT_MODEL}]"
+)
+@model_option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weight file instead of the model's own.",
 )
 @model_option(
     "--denoise",
@@ -93,7 +98,7 @@ run_option = option_group("Running")
     help="Encode with your own ffmpeg; --encoder names any encoder it has.",
 )
 @video_option("--crf", metavar="N", type=float, help="Constant quality; lower is better and larger.")
-@video_option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")
+@video_option("--encoder-preset", metavar="NAME", help="Its own speed preset; `vidsr encoders` lists all.")
 @video_option(
     "--pipe-format",
     type=click.Choice(get_args(PipeFormat)),
@@ -109,34 +114,45 @@ run_option = option_group("Running")
     default="keep",
     help="keep (default), or convert to bt709.",
 )
-@video_option("-x", "encoder_options", type=KEY_VALUE, multiple=True, help="An option of the encoder itself.")
+@video_option(
+    "-x",
+    "encoder_options",
+    type=KEY_VALUE,
+    multiple=True,
+    help="An option of the encoder itself; may be repeated.",
+)
 @stream_option(
     "--audio", metavar="WHICH", default="all", help="all (default), first, none or a language (jpn)."
 )
 @stream_option("--no-audio", is_flag=True, help="The same as --audio none.")
 @stream_option("--subs", metavar="WHICH", default="all", help="The same for subtitles.")
-@stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out a stream.")
-@run_option("--device", metavar="NAME", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest.")
+@stream_option("--strict", is_flag=True, help="Fail rather than convert or leave out anything.")
+@run_option(
+    "--device",
+    metavar="NAME",
+    default="auto",
+    help="cpu, cuda, cuda:1, several (cuda:0,cuda:1), mps; default: cuda where it can be used, else cpu.",
+)
 @run_option(
     "--ray",
     type=CLUSTER,
     is_flag=False,
     flag_value="auto",
-    help="Compute on a Ray cluster; default: the nearest.",
+    help="Compute on the Ray cluster at HOST:PORT; without it, the nearest.",
 )
 @run_option(
     "--backend",
     type=click.Choice(get_args(BackendName)),
     metavar="NAME",
     default="auto",
-    help="torch, inductor (compiles first), openvino, onnxruntime; default: the fastest to start at once.",
+    help="torch, inductor (compiles first), openvino, onnxruntime; default: the fastest that starts at once.",
 )
 @run_option(
     "--precision",
     type=click.Choice(get_args(Precision)),
     metavar="FORMAT",
     default="auto",
-    help="fp32, bf16, fp16, or int8, which costs some of the picture (models show); default: auto.",
+    help="fp32, bf16, fp16, or int8 (its loss: `vidsr models show`); default: by device.",
 )
 @run_option(
     "--batch",
@@ -181,14 +197,14 @@ run_option = option_group("Running")
     type=click.Choice(get_args(BadFrames)),
     metavar="WHAT",
     default="keep",
-    help="keep (default: show what can be decoded), error, repeat the last good one, skip.",
+    help="keep (default: show what can be decoded), error, repeat (the last good one), skip.",
 )
 @run_option(
     "--on-size-change",
     type=click.Choice(get_args(SizeChange)),
     metavar="WHAT",
     default="error",
-    help="error (default), or rescale later frames to the first size.",
+    help="error (default), or rescale (later frames to the first size).",
 )
 @run_option("--no-verify", is_flag=True, help="Do not compare OUTPUT with INPUT at the end.")
 @run_option(
@@ -196,7 +212,7 @@ run_option = option_group("Running")
     type=click.Choice(get_args(ProgressStyle)),
     metavar="STYLE",
     default="auto",
-    help="rich, plain, json or none; default: by terminal.",
+    help="rich, plain, json or none; default: rich in a terminal, else plain.",
 )
 def upscale(**words: Any) -> int:
     """Upscale INPUT and write OUTPUT; the suffix of OUTPUT chooses the container.
@@ -209,8 +225,8 @@ def upscale(**words: Any) -> int:
     job = job_of(**words)
 
     with loading():
-        from vidsr.api.videos import upscale_job  # noqa: PLC0415 (torch and av load here, not at --help)
-        from vidsr.progress.events import Event, Failed, Note, Started  # noqa: PLC0415
+        from vidsr.api.videos import upscale_job
+        from vidsr.progress.events import Event, Failed, Note, Started
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
@@ -335,12 +351,12 @@ def job_of(
 
 def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
-    from rich.console import Console  # noqa: PLC0415 (not needed for --help)
+    from rich.console import Console
 
-    from vidsr.progress.json_lines import JsonRenderer  # noqa: PLC0415
-    from vidsr.progress.live import RichRenderer  # noqa: PLC0415
-    from vidsr.progress.plain_lines import PlainRenderer  # noqa: PLC0415
-    from vidsr.progress.renderer import SilentRenderer  # noqa: PLC0415
+    from vidsr.progress.json_lines import JsonRenderer
+    from vidsr.progress.live import RichRenderer
+    from vidsr.progress.plain_lines import PlainRenderer
+    from vidsr.progress.renderer import SilentRenderer
 
     console = Console(stderr=True)
     if style == "auto":

@@ -32,7 +32,7 @@ DETAIL_WIDTH = 150
 @click.option("--frames", type=FRAME_RANGE, help="OUT was made with these --frames.")
 @click.option("--audio", metavar="WHICH", default="all", help="OUT was made with this --audio.")
 @click.option("--subs", metavar="WHICH", default="all", help="OUT was made with this --subs.")
-@click.option("--full", is_flag=True, help="Look at every picture, not at some.")
+@click.option("--full", is_flag=True, help="Look at every picture, not only at some.")
 @click.option("--allow-network", is_flag=True, help="SRC may be an address, or a playlist.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def verify(
@@ -51,8 +51,8 @@ def verify(
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media import demux  # noqa: PLC0415 (av loads here, not at --help)
-    from vidsr.media.verify import verify as compare  # noqa: PLC0415
+    from vidsr.media import demux
+    from vidsr.media.verify import verify as compare
 
     if allow_network:
         demux.allow_network()
@@ -79,8 +79,8 @@ def verify(
 
 
 def _segment(source: Path, wish: RangeRequest) -> Segment:
-    from vidsr.media.locate import locate_frames, locate_times  # noqa: PLC0415
-    from vidsr.media.probe import probe  # noqa: PLC0415
+    from vidsr.media.locate import locate_frames, locate_times
+    from vidsr.media.probe import probe
 
     if wish.first_frame is not None or wish.last_frame is not None:
         return locate_frames(source, wish.first_frame, wish.last_frame)

@@ -90,7 +90,7 @@ class ChromaGrid:
     columns: Axis
 
     @classmethod
-    def of(cls, format: PixelFormat, location: ChromaLocation) -> ChromaGrid:  # noqa: A002
+    def of(cls, format: PixelFormat, location: ChromaLocation) -> ChromaGrid:
         """The grid of a pixel format. An unspecified location is LEFT.
 
         An axis that is not subsampled is the luma's own, whatever the location says of it.

@@ -48,7 +48,7 @@ _BELONGS = {
 }
 
 
-def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) -> Color:  # noqa: A002
+def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) -> Color:
     """The colour with everything unspecified filled in as players fill it; what is said stays.
 
     height: lines of the picture the tags belong to. width: samples a line, 0 where not known.
@@ -91,7 +91,7 @@ def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) ->
 
 def planes_to_rgb(
     planes: Sequence[Tensor],
-    format: PixelFormat,  # noqa: A002
+    format: PixelFormat,
     color: Color,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
@@ -126,7 +126,7 @@ def planes_to_rgb(
 
 def rgb_to_planes(
     rgb: Tensor,
-    format: PixelFormat,  # noqa: A002
+    format: PixelFormat,
     color: Color,
     *,
     dither: bool = False,
@@ -175,7 +175,7 @@ class _ToPlanes:
 
     def __init__(
         self,
-        format: PixelFormat,  # noqa: A002
+        format: PixelFormat,
         color: Color,
         size: tuple[int, int],
         *,
@@ -294,7 +294,7 @@ class _CodeValues:
     chroma_span: float
 
     @classmethod
-    def of(cls, format: PixelFormat, color: Color) -> _CodeValues:  # noqa: A002
+    def of(cls, format: PixelFormat, color: Color) -> _CodeValues:
         """H.273, 8.3: the equations for video_full_range_flag 0 and 1.
 
         YCgCo is defined on R'G'B' samples, so that its chroma has their span.
@@ -342,7 +342,7 @@ def _chroma_to_rgb(matrix: Matrix) -> list[list[float]]:
     return weights
 
 
-def _read(plane: Tensor, format: PixelFormat, zero: float, span: float) -> Tensor:  # noqa: A002
+def _read(plane: Tensor, format: PixelFormat, zero: float, span: float) -> Tensor:
     """(sample - zero) / span as float32; always a fresh tensor."""
     if format.bits > 8:
         # torch does little with uint16, on CUDA less; up to 15 bits int16 has the same numbers

@@ -22,12 +22,15 @@ VPX_PRESETS = tuple(str(n) for n in range(9))
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The knob that --crf turns: the encoder's option, its range (lower is better), vidsr's default."""
+    """The knob that --crf turns: the encoder's option, its range (lower is better), vidsr's default.
+
+    default: None = the knob is left alone; the preset then decides.
+    """
 
     option: str
     lowest: float
     highest: float
-    default: float
+    default: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ KNOWN: Mapping[str, Known] = {
     "utvideo": Known("lossless, fast, large", max_size=65535),
     "prores_ks": Known(
         "ProRes, for editing",
-        Quality("global_quality", 1, 32, 8),
+        Quality("global_quality", 1, 32, None),
         "profile",
         PRORES_PROFILES,
         only_limited=True,

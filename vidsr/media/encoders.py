@@ -141,7 +141,7 @@ def settings_for(
                 f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}",
                 "lower is better and larger; vidsr encoders lists all ranges",
             )
-    elif quality is not None and name != "prores_ks" and not RATE_CONTROLS & set(options):
+    elif quality is not None and not RATE_CONTROLS & set(options):
         crf = quality.default
     if crf is not None and quality is not None:
         final |= quality_options(name, quality, crf)

@@ -117,7 +117,7 @@ def program_settings(
     known = KNOWN.get(name)
     final: dict[str, str] = {} if known is None else dict(known.fixed)
     if crf is None and known is not None and known.quality is not None and not RATE_CONTROLS & set(options):
-        crf = known.quality.default if name != "prores_ks" else None
+        crf = known.quality.default
     if crf is not None:
         final |= quality_options(name, _quality(path, offer, crf), crf)
     preset = preset or (known and known.preset) or profile_for(name, PixelFormat.parse(chosen))

@@ -65,7 +65,7 @@ def connected(address: str) -> Iterator[Any]:
     """
     _set_environment()
     try:
-        import ray  # noqa: PLC0415 (an extra, and slow to load)
+        import ray
     except ImportError as error:
         raise UsageError(
             "--ray needs Ray, which is not installed", 'pip install -c constraints.txt ".[ray]"'
@@ -177,7 +177,7 @@ def survey(ray: Any, nodes: Sequence[Node], files: Sequence[NeededFile]) -> list
 
 def pinned(task: Any, node: Node) -> Any:
     """A task or an actor for one node, however busy that is."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     strategy = NodeAffinitySchedulingStrategy(node.name, soft=False)
     return task.options(num_cpus=0, scheduling_strategy=strategy)
@@ -187,15 +187,15 @@ def _look() -> Any:
     """A function that travels as it is: a node with another vidsr, or none, can still run it."""
 
     def look(wanted: list[tuple[str, dict[str, Any]]]) -> tuple[dict[str, str | None], bool]:
-        from importlib import metadata  # noqa: PLC0415
-        from importlib.util import find_spec  # noqa: PLC0415
-        from pathlib import Path  # noqa: PLC0415
+        from importlib import metadata
+        from importlib.util import find_spec
+        from pathlib import Path
 
         versions: dict[str, str | None] = {"vidsr": None, "PyAV": None}
         try:
-            import vidsr  # noqa: PLC0415
-            from vidsr.errors import SourceError  # noqa: PLC0415
-            from vidsr.segments.identity import source_identity  # noqa: PLC0415
+            import vidsr
+            from vidsr.errors import SourceError
+            from vidsr.segments.identity import source_identity
 
             has_nodes = find_spec("vidsr.execute.cluster") is not None
             versions["vidsr"] = vidsr.__version__ if has_nodes else f"{vidsr.__version__} without --ray"
