@@ -37,6 +37,9 @@ class Matrix(IntEnum):
     CHROMA_NCL = 12
     CHROMA_CL = 13
     ICTCP = 14
+    IPT_C2 = 15
+    YCGCO_RE = 16
+    YCGCO_RO = 17
 
 
 class Range(IntEnum):

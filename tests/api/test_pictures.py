@@ -164,3 +164,9 @@ def test_wrong_words_fail_before_anything_is_loaded(small: Small) -> None:
         opened(small[1], batch=0)
     with pytest.raises(UsageError, match="tile"):
         opened(small[1], tile=8)
+    with pytest.raises(UsageError, match="batch is 257"):
+        opened(small[1], batch=257)
+    with pytest.raises(UsageError, match="backend is 'tensorrt'"):
+        opened(small[1], backend="tensorrt")
+    with pytest.raises(UsageError, match="precision is 'int4'"):
+        opened(small[1], precision="int4")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.paths import REPOSITORY
-from vidsr.segments.lock import Lock
+from vidsr.segments.lock import Lock, _try_to_share
 
 _HOLD = """
 import sys
@@ -88,3 +90,29 @@ def test_a_lock_whose_file_was_removed_protects_nothing_and_is_not_mistaken(
 def test_words_of_an_unreadable_lock_name_nobody(tmp_path: Path) -> None:
     (tmp_path / "lock").write_bytes(b"\xff{")
     assert Lock(tmp_path / "lock").holder() == "another process"
+
+
+def test_asking_whether_it_is_held_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not Lock(path).is_held()
+    assert not path.exists()
+    assert not Lock(tmp_path / "no folder" / "lock").is_held()
+    holder = hold(path)
+    assert Lock(path).is_held()
+    holder.kill()
+    holder.communicate()
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert not Lock(path).is_held()
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert Lock(path).acquire()
+
+
+def test_it_can_be_taken_at_the_moment_in_which_somebody_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    asking = os.open(path, os.O_RDONLY)
+    assert _try_to_share(asking)
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(asking))
+    assert Lock(path).acquire()

@@ -185,6 +185,13 @@ def test_two_at_once_are_refused(output: Path) -> None:
     assert adopted(output) == SEGMENTS
 
 
+def test_asking_whether_a_job_runs_leaves_its_lock_as_it_is(output: Path) -> None:
+    lock = folder_of(output) / "lock"
+    lock.write_text("of whoever was here last")
+    assert not is_running(folder_of(output))
+    assert lock.read_text() == "of whoever was here last"
+
+
 def test_a_folder_that_vanishes_while_it_is_opened_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,9 +154,17 @@ def make_job(
             f"--pipe-format {pipe_format} says what OUTPUT - is, not {output}",
             "leave it out: a file's suffix says what it is",
         )
-    _check_numbers(denoise, {"width": width, "height": height, "batch": batch}, tile)
-    if batch is not None and batch > MOST_BATCH:
-        raise UsageError(f"batch is {batch}", f"it is {MOST_BATCH} at most")
+    check_network_options(backend, precision, batch, tile)
+    _check_count("width", width)
+    _check_count("height", height)
+    if denoise is not None and not 0 <= denoise <= 1:
+        raise UsageError(f"denoise is {denoise:g}", "it is between 0 and 1")
+    _check_word("pipe_format", pipe_format, PipeFormat)
+    _check_word("colorspace", colorspace, ColorSpace)
+    _check_word("deinterlace", deinterlace, Deinterlace)
+    _check_word("reuse", reuse, ReuseMode)
+    _check_word("on_bad_frame", on_bad_frame, BadFrames)
+    _check_word("on_size_change", on_size_change, SizeChange)
     if not 0 < reuse_tolerance <= MOST_TOLERANCE:
         raise UsageError(
             f"reuse_tolerance is {reuse_tolerance:g}", f"it is above 0, and {MOST_TOLERANCE} at most"
@@ -167,7 +175,7 @@ def make_job(
     first, behind = frames or (None, None)
     if min(first or 0, behind or 0) < 0:
         raise UsageError(f"frames is {frames}", "frames count from 0")
-    job = Job(
+    return Job(
         source=Path(source),
         output=Path(output),
         pipe_format=pipe_format,
@@ -205,14 +213,21 @@ def make_job(
         verify=verify,
         allow_network=allow_network,
     )
-    _check_words(job)
-    return job
+
+
+def check_network_options(
+    backend: BackendName, precision: Precision, batch: int | None, tile: int | None
+) -> None:
+    """What holds for videos and pictures alike. Raises UsageError."""
+    _check_word("backend", backend, BackendName)
+    _check_word("precision", precision, Precision)
+    _check_count("batch", batch, most=MOST_BATCH)
+    _check_count("tile", tile, least=LEAST_TILE)
 
 
 def check_resume(resume: Resume, ray: str | None) -> None:
     """Raises UsageError for a word that means nothing, or contradicts a cluster."""
-    if resume not in get_args(Resume):
-        raise UsageError(f"resume is {resume!r}", f"it is one of {', '.join(get_args(Resume))}")
+    _check_word("resume", resume, Resume)
     if resume == "never" and ray is not None:
         raise UsageError(
             "--no-resume contradicts --ray", "a cluster computes a job in pieces: give one of them"
@@ -225,34 +240,21 @@ LEAST_TILE = 32
 LEAST_SCALE, MOST_SCALE = Fraction(1, 16), 64
 MOST_TOLERANCE = 64
 
-_WORDS: dict[str, Any] = {
-    "pipe_format": PipeFormat,
-    "colorspace": ColorSpace,
-    "deinterlace": Deinterlace,
-    "backend": BackendName,
-    "precision": Precision,
-    "reuse": ReuseMode,
-    "on_bad_frame": BadFrames,
-    "on_size_change": SizeChange,
-}
+
+def _check_word(name: str, word: str, known: Any) -> None:
+    """known: the Literal. Whoever calls without a type checker learns here that a word means nothing."""
+    words = get_args(known)
+    if word not in words:
+        raise UsageError(f"{name} is {word!r}", f"it is one of {', '.join(words)}")
 
 
-def _check_words(job: Job) -> None:
-    """Whoever calls without a type checker learns here that a word is none of those that mean something."""
-    values = {**job.to_json(), **job.to_json()["rules"]}
-    for name, known in _WORDS.items():
-        if values[name] not in get_args(known):
-            raise UsageError(f"{name} is {values[name]!r}", f"it is one of {', '.join(get_args(known))}")
-
-
-def _check_numbers(denoise: float | None, counts: Mapping[str, int | None], tile: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise UsageError(f"{name} is {count}", "it is at least 1")
-    if tile is not None and tile < LEAST_TILE:
-        raise UsageError(f"tile is {tile}", f"it is at least {LEAST_TILE}")
-    if denoise is not None and not 0 <= denoise <= 1:
-        raise UsageError(f"denoise is {denoise:g}", "it is between 0 and 1")
+def _check_count(name: str, count: int | None, *, least: int = 1, most: int | None = None) -> None:
+    if count is None:
+        return
+    if count < least:
+        raise UsageError(f"{name} is {count}", f"it is at least {least}")
+    if most is not None and count > most:
+        raise UsageError(f"{name} is {count}", f"it is {most} at most")
 
 
 def _exact(value: Number | None) -> Fraction | None:

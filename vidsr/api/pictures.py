@@ -17,11 +17,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vidsr.api.options import LEAST_TILE, FilePath
+from vidsr.api.options import FilePath, check_network_options
 from vidsr.backends.choose import choose_device
 from vidsr.backends.device_faults import faults_named
 from vidsr.backends.open import open_backend
-from vidsr.errors import UsageError
 from vidsr.execute.prepare import load_model, usual_batch
 from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.infer.healing import Healing
@@ -76,10 +75,7 @@ class Upscaler:
 
         Raises a VidsrError for a model, a file, a device or a backend that cannot be had.
         """
-        if batch is not None and batch < 1:
-            raise UsageError(f"batch is {batch}", "it is at least 1")
-        if tile is not None and tile < LEAST_TILE:
-            raise UsageError(f"tile is {tile}", f"it is at least {LEAST_TILE}")
+        check_network_options(backend, precision, batch, tile)
         preset = None if model is None and weights is not None else find_preset(model or DEFAULT_MODEL)
         chosen = choose_device(device)
         file = None if weights is None else Path(weights)

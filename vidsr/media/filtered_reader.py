@@ -21,8 +21,9 @@ from vidsr.job import ReadingRules, Segment
 from vidsr.media.color import assume
 from vidsr.media.damage import Damage
 from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, outcome
+from vidsr.media.frame_tags import color_of
 from vidsr.media.pixels import PlaneReader, planar_equivalent
-from vidsr.media.probe import SourceInfo, color_of
+from vidsr.media.probe import SourceInfo
 from vidsr.media.reader import Reader
 from vidsr.media.scenes import Cutter, SegmentLength
 from vidsr.media.segment_reader import Stretch

@@ -19,9 +19,10 @@ from av.filter.filter import filters_available
 from av.video.frame import VideoFrame
 
 from vidsr.errors import FrameError, UnknownNameError, UsageError
-from vidsr.frames import Color, Matrix, Range
+from vidsr.frames import Color, Matrix
 from vidsr.media.demux import reason
 from vidsr.media.ffmpeg_log import ERROR, INFO, listening
+from vidsr.media.frame_tags import UNSPECIFIED, color_of
 
 TRIAL_FRAMES = 64
 """How many pictures a chain may take before it gives one; the longest look-ahead in use (minterpolate,
@@ -231,14 +232,12 @@ def _ratio(found: re.Match[str] | None) -> Fraction | None:
 
 def _color(picture: VideoFrame, before: Color) -> Color:
     """What the filters tag a picture with; some (tmix, those to gray) lose tags without changing colours."""
-    matrix = Matrix.RGB if picture.format.is_rgb else Matrix(picture.colorspace)
-    if matrix is Matrix.UNSPECIFIED:
-        matrix = before.matrix
+    color = color_of(picture, before.chroma_location)
     return Color(
-        matrix,
-        Range(picture.color_range) or before.range,
-        before.primaries if picture.color_primaries == 2 else picture.color_primaries,
-        before.transfer if picture.color_trc == 2 else picture.color_trc,
+        before.matrix if color.matrix is Matrix.UNSPECIFIED else color.matrix,
+        color.range or before.range,
+        before.primaries if color.primaries == UNSPECIFIED else color.primaries,
+        before.transfer if color.transfer == UNSPECIFIED else color.transfer,
         before.chroma_location,
     )
 

@@ -29,6 +29,7 @@ from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.media.demux import is_address, main_video_stream, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
+from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 
 AV_TIME_BASE = 1_000_000
@@ -248,23 +249,6 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         embedded_extras=embedded_extras(frame),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
     )
-
-
-def color_of(frame: VideoFrame, chroma_location: ChromaLocation) -> Color:
-    """The tags a decoded frame carries; codes that no standard knows become "unspecified"."""
-    try:
-        matrix = Matrix(frame.colorspace)
-    except ValueError:
-        matrix = Matrix.UNSPECIFIED
-    try:
-        code_range = Range(frame.color_range)
-    except ValueError:
-        code_range = Range.UNSPECIFIED
-    if frame.format.name.startswith("yuvj"):
-        code_range = Range.FULL
-    if frame.format.is_rgb:
-        matrix = Matrix.RGB
-    return Color(matrix, code_range, frame.color_primaries, frame.color_trc, chroma_location)
 
 
 _CHROMA_LOCATIONS = {location.name.lower(): location for location in ChromaLocation}

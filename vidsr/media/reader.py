@@ -35,10 +35,11 @@ from vidsr.media.demux import (
     read_packets,
     reason,
 )
+from vidsr.media.frame_tags import color_of
 from vidsr.media.hardware import is_hardware_layout
 from vidsr.media.ledger import Ledger
 from vidsr.media.pixels import PlaneReader
-from vidsr.media.probe import SourceInfo, color_of
+from vidsr.media.probe import SourceInfo
 from vidsr.media.seek import packets_before
 from vidsr.media.tail import Tail
 from vidsr.media.truncation import missing_bytes

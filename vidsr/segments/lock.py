@@ -11,8 +11,13 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+ATTEMPTS, PAUSE_SECONDS = 5, 0.02
+"""Whoever only asks whether a lock is held keeps others from taking it for some microseconds: so one that is
+not free is tried again before it counts as held."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,15 +34,28 @@ if sys.platform == "win32":
             os.lseek(descriptor, 0, os.SEEK_SET)
         return True
 
+    _try_to_share = _try_lock  # msvcrt has no shared locks: two that ask at once take each other for a holder
+
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
+
+    def _try_to_share(descriptor: int) -> bool:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+
+
+def _try_again_and_again(descriptor: int) -> bool:
+    for _ in range(ATTEMPTS - 1):
+        if _try_lock(descriptor):
+            return True
+        time.sleep(PAUSE_SECONDS)
+    return _try_lock(descriptor)
 
 
 class Lock:
@@ -48,11 +66,14 @@ class Lock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock if nobody has it; never waits. Raises OSError where files cannot be locked."""
+        """Take the lock if nobody has it; never waits for its holder.
+
+        Raises OSError where files cannot be locked.
+        """
         while self._descriptor is None:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                if not _try_lock(descriptor):
+                if not _try_again_and_again(descriptor):
                     return False
                 # its last holder may have removed the file while it was being opened here
                 if self._is_still_there(descriptor):
@@ -62,6 +83,20 @@ class Lock:
                 if self._descriptor is None:
                     os.close(descriptor)
         return True
+
+    def is_held(self) -> bool:
+        """Whether anybody has it; neither the file nor what others make of it changes.
+
+        Raises OSError where the file cannot be read, or files cannot be locked.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_to_share(descriptor)
+        finally:
+            os.close(descriptor)  # gives back what was taken
 
     def holder(self) -> str:
         """Who holds it, in words for people."""

@@ -272,13 +272,7 @@ def read_contents(folder: Path) -> Contents:
 
 def is_running(folder: Path) -> bool:
     """Whether a process works in the folder at this moment."""
-    lock = Lock(folder / _LOCK)
-    if not lock.path.exists():
-        return False
-    try:
-        return not lock.acquire()
-    finally:
-        lock.release()
+    return Lock(folder / _LOCK).is_held()
 
 
 def _segment_line(receipt: SegmentReceipt) -> Record:
