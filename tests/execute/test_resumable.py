@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SegmentReceipt, SizeRequest
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
+from vidsr.progress.events import Event, Finished, Joining, Note, Show, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
 LOSSLESS = EncoderRequest("ffv1")
@@ -49,7 +49,7 @@ def run(
     *,
     segment: int = 10,
     resume: Resume = "auto",
-    show: Callable[[Event], None] = lambda _: None,
+    show: Show = lambda _: None,
     **more: Any,
 ) -> Receipt:
     # a frame at a time: of a batch that fails none is finished

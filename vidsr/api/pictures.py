@@ -31,7 +31,7 @@ from vidsr.infer.tiles import TiledBackend
 from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
 from vidsr.presets import DEFAULT_MODEL, find_preset
-from vidsr.progress.events import Event
+from vidsr.progress.events import Show
 from vidsr.weights.int8 import constants_for
 
 RGB = PixelFormat.parse("gbrp")
@@ -65,7 +65,7 @@ class Upscaler:
         precision: Precision = "auto",
         batch: int | None = None,
         tile: int | None = None,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Show | None = None,
     ) -> None:
         """Load the network; its weights are downloaded first where they are nowhere on this machine.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, SourceError
-from vidsr.execute.prepare import Engine, Prepared, Show, open_engine, prepare
+from vidsr.execute.prepare import Engine, Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
@@ -18,7 +18,7 @@ from vidsr.media.filtered_reader import FilteredReader
 from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, FrameSource, Run, Snapshot
-from vidsr.progress.events import Finished, Note, Reused, Working
+from vidsr.progress.events import Finished, Note, Reused, Show, Working
 
 QUEUE_BYTES = 512 * 2**20
 """What the queue of upscaled frames may hold: a hiccup of the encoder is bridged, memory stays flat."""

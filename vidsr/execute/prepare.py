@@ -6,7 +6,7 @@ can be refused is refused before the first frame is computed. Nothing runs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -49,12 +49,9 @@ from vidsr.media.segment_reader import SegmentReader, Stretch
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
-from vidsr.progress.events import Event, Fetching, Started
+from vidsr.progress.events import Fetching, Show, Started
 from vidsr.weights.int8 import constants_for
 from vidsr.weights.store import LoadedGraph, LoadedNetwork, load_network, load_weights_file
-
-Show = Callable[[Event], None]
-"""Takes an event for people or programs; called in one thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ from vidsr.execute.export import plan_to_json
 from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.identity import identity_of
 from vidsr.execute.local import check_frames, finished, run_straight
-from vidsr.execute.prepare import Prepared, Show, open_engine, prepare
+from vidsr.execute.prepare import Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.damage import united
@@ -34,7 +34,7 @@ from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.target import check_name
 from vidsr.media.writer import Writer
-from vidsr.progress.events import Joining, Note
+from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest

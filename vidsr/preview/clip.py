@@ -17,7 +17,7 @@ import torch
 
 from vidsr.channel import StopSignal
 from vidsr.execute.local import Audited, finished, working
-from vidsr.execute.prepare import Engine, Prepared, Show, open_engine
+from vidsr.execute.prepare import Engine, Prepared, open_engine
 from vidsr.frames import Frame, Plane
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
@@ -26,7 +26,7 @@ from vidsr.media.color import planes_to_rgb, rgb_to_planes
 from vidsr.media.segment_reader import Stretch
 from vidsr.pipeline import Pending, Run
 from vidsr.preview.display import Turn
-from vidsr.progress.events import Note
+from vidsr.progress.events import Note, Show
 
 Layout = Literal["split", "side"]
 

@@ -22,12 +22,11 @@ from vidsr.execute.crew import SAVING_SECONDS
 from vidsr.execute.filling import Filling, is_interrupt
 from vidsr.execute.leases import MAX_DEATHS, Task
 from vidsr.execute.messages import Failed, Progress
-from vidsr.execute.prepare import Show
 from vidsr.execute.together import working_together
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import checked_digest
 from vidsr.pipeline import TICK_SECONDS
-from vidsr.progress.events import Note, Stopping, Working
+from vidsr.progress.events import Note, Show, Stopping, Working
 
 
 @dataclass
