@@ -20,9 +20,8 @@ from torch import Tensor
 from vidsr.api.options import LEAST_TILE, FilePath
 from vidsr.backends.choose import choose_device
 from vidsr.backends.device_faults import faults_named
-from vidsr.backends.open import open_backend
 from vidsr.errors import UsageError
-from vidsr.execute.prepare import load_model, usual_batch
+from vidsr.execute.network import chosen_preset, load_model, open_network, usual_batch
 from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
@@ -30,9 +29,7 @@ from vidsr.infer.render import Renderer
 from vidsr.infer.tiles import TiledBackend
 from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
-from vidsr.presets import DEFAULT_MODEL, find_preset
 from vidsr.progress.events import Show
-from vidsr.weights.int8 import constants_for
 
 RGB = PixelFormat.parse("gbrp")
 """The samples of a picture are named after a layout in messages only; they are computed as R'G'B' floats."""
@@ -80,17 +77,11 @@ class Upscaler:
             raise UsageError(f"batch is {batch}", "it is at least 1")
         if tile is not None and tile < LEAST_TILE:
             raise UsageError(f"tile is {tile}", f"it is at least {LEAST_TILE}")
-        preset = None if model is None and weights is not None else find_preset(model or DEFAULT_MODEL)
-        chosen = choose_device(device)
         file = None if weights is None else Path(weights)
+        preset = chosen_preset(model, file)
+        chosen = choose_device(device)
         loaded = load_model(preset, file, denoise, on_event or (lambda _: None))
-        self._backend = open_backend(
-            loaded.network,
-            chosen,
-            name=backend,
-            precision=precision,
-            constants=constants_for(precision, loaded.digest),
-        )
+        self._backend = open_network(loaded, chosen, name=backend, precision=precision)
         self._batch, self._preset, self._loaded = batch, preset, loaded
         self._tile = tile
         self._fitting: _Fitting | None = None
