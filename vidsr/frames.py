@@ -59,8 +59,13 @@ class ChromaLocation(IntEnum):
     BOTTOM = 6
 
 
-HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
-HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
+HD_HEIGHT = 720
+HD_WIDTH = 1280
+
+
+def is_hd(width: int, height: int) -> bool:
+    """Whether an untagged picture is BT.709; by its width where black bars were cut off, as in 1280x536."""
+    return height >= HD_HEIGHT or width >= HD_WIDTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,11 @@ from vidsr.execute.network import open_network
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
-from vidsr.media.color import assume
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.reader import Reader
+from vidsr.media.source_color import source_color
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset
@@ -87,7 +87,7 @@ class Workload:
         self.backend = open_network(loaded, self._device, name=way.backend, precision=way.precision)
         self._info = probe(clip)
         layout = planar_equivalent(self._info.pixel_format)
-        color = assume(self._info.color, self._info.height, layout)
+        color = source_color(self._info)
         scale = self.backend.scale
         self._source = Picture(self._info.width, self._info.height, layout, color)
         self._target = Picture(self._info.width * scale, self._info.height * scale, layout, color)

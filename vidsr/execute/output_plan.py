@@ -13,7 +13,6 @@ from vidsr.errors import StreamRefusedError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.picture import Picture
 from vidsr.job import Job
-from vidsr.media.color import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import (
     RATE_CONTROLS,
@@ -57,7 +56,7 @@ def plan_output(
     settings = replace(settings, post_filters=job.post_filters)
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
-    color = _target_color(source, pixel_format, height)
+    color = _target_color(source, pixel_format)
     if job.colorspace == "bt709":
         color = rec709(color)
     color, change = held_color(name, color)
@@ -88,7 +87,7 @@ def encoder_words(settings: EncoderSettings) -> str:
     return " ".join(words)
 
 
-def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Color:
+def _target_color(source: Picture, pixel_format: PixelFormat) -> Color:
     """The source's colours, said in the terms of another sample layout where that is another family.
 
     Taken from the source's assumed tags, so that an untagged 480-line source stays BT.601 at 1920 lines.
@@ -101,4 +100,4 @@ def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Co
         color = replace(color, matrix=matrix, range=Range.LIMITED)
     if pixel_format.log2_chroma_w == 0:
         return replace(color, chroma_location=ChromaLocation.UNSPECIFIED)
-    return assume(color, height, pixel_format)
+    return color

@@ -20,7 +20,6 @@ from vidsr.frames import PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
-from vidsr.media.color import assume
 from vidsr.media.demux import allow_network, open_accelerated
 from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
@@ -33,6 +32,7 @@ from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.rec709 import rec709_steps
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.source_color import source_color
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
 from vidsr.presets import Preset
@@ -245,9 +245,7 @@ def _filtering(
 
 
 def _source_picture(info: SourceInfo) -> Picture:
-    pixel_format = planar_equivalent(info.pixel_format)
-    color = assume(info.color, info.height, pixel_format, width=info.width)
-    return Picture(info.width, info.height, pixel_format, color)
+    return Picture(info.width, info.height, planar_equivalent(info.pixel_format), source_color(info))
 
 
 def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
