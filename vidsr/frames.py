@@ -139,6 +139,11 @@ class PixelFormat:
             return height, width
         return -(-height >> self.log2_chroma_h), -(-width >> self.log2_chroma_w)
 
+    def planes_bytes(self, height: int, width: int) -> int:
+        """Of all planes of a picture of this size."""
+        shapes = (self.plane_shape(i, height, width) for i in range(self.plane_count))
+        return sum(rows * columns for rows, columns in shapes) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
