@@ -32,6 +32,7 @@ from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.rec709 import rec709_steps
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.segment_writer import SegmentCoding
 from vidsr.media.source_color import source_color
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
@@ -126,6 +127,11 @@ class Prepared:
             pipe=claim_stdout() if job.is_piped else None,
             container=container_of(job),
         )
+
+    def segment_coding(self, digest: str) -> SegmentCoding:
+        """How the job's segments are coded. digest: of the job."""
+        target = self.target
+        return SegmentCoding(self.info, self.settings, target.width, target.height, target.color, digest)
 
     def started(self, engine: str, *, frames_before: int = 0) -> Started:
         """The first event of a run. engine: words for what computes the network."""
