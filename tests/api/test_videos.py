@@ -17,9 +17,9 @@ import pytest
 import vidsr
 from tests.paths import REPOSITORY
 from tests.reference_ffmpeg import frame_lines, packet_lines
+from tests.straight import run_job
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, InterruptedByUser, SourceMissingError, UsageError
-from vidsr.execute.local import run_job
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt

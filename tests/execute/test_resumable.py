@@ -18,6 +18,7 @@ from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
+from tests.straight import run_job
 from vidsr.errors import (
     DamagedSourceError,
     DeviceError,
@@ -26,7 +27,6 @@ from vidsr.errors import (
     JobRunningError,
     NoSpaceError,
 )
-from vidsr.execute.local import run_job
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler

@@ -7,22 +7,11 @@ import time
 from vidsr.channel import StopSignal
 from vidsr.execute.flow import CheckedWriter, open_run
 from vidsr.execute.outcome import finished, receipt_of, working
-from vidsr.execute.prepare import Engine, Prepared, open_engine, prepare
+from vidsr.execute.prepare import Engine, Prepared
 from vidsr.execute.proof import prove
-from vidsr.job import Job, Receipt
+from vidsr.job import Receipt
 from vidsr.media.segment_reader import Stretch
 from vidsr.progress.events import Note, Show
-
-
-def run_job(job: Job, *, show: Show, stop: StopSignal | None = None) -> Receipt:
-    """Do everything the job asks for, from beginning to end in one go.
-
-    show: called in this thread with every event. Raises a VidsrError for whatever cannot be done; the
-    output exists under its name only if this returns.
-    """
-    stop = stop or StopSignal()
-    prepared = prepare(job, show)
-    return run_straight(prepared, open_engine(prepared, prepared.devices[0], stop), show=show, stop=stop)
 
 
 def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSignal) -> Receipt:
