@@ -62,8 +62,13 @@ class ChromaLocation(IntEnum):
     BOTTOM = 6
 
 
-HD_HEIGHT = 720  # lines from which an untagged picture is BT.709
-HD_WIDTH = 1280  # the same for pictures with their black bars cut off, such as 1280x536
+HD_HEIGHT = 720
+HD_WIDTH = 1280
+
+
+def is_hd(width: int, height: int) -> bool:
+    """Whether an untagged picture is BT.709; by its width where black bars were cut off, as in 1280x536."""
+    return height >= HD_HEIGHT or width >= HD_WIDTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,11 @@ class PixelFormat:
         if plane == 0 or self.family != "yuv":
             return height, width
         return -(-height >> self.log2_chroma_h), -(-width >> self.log2_chroma_w)
+
+    def planes_bytes(self, height: int, width: int) -> int:
+        """Of all planes of a picture of this size."""
+        shapes = (self.plane_shape(i, height, width) for i in range(self.plane_count))
+        return sum(rows * columns for rows, columns in shapes) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, slots=True, eq=False)

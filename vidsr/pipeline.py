@@ -88,6 +88,11 @@ class Snapshot:
     stages: tuple[StageShare, ...]
 
     @property
+    def shares(self) -> tuple[tuple[str, float], ...]:
+        """The stages as plain pairs, for records that leave this process."""
+        return tuple((stage.name, stage.busy) for stage in self.stages)
+
+    @property
     def bottleneck(self) -> str:
         """The stage that waited least for the others."""
         return max(self.stages, key=lambda stage: stage.busy).name

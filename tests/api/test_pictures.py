@@ -96,7 +96,7 @@ def repeated(pixels: Tensor) -> Tensor:
 
 
 def with_backend(monkeypatch: pytest.MonkeyPatch, backend: NearestBackend) -> None:
-    monkeypatch.setattr("vidsr.api.pictures.open_backend", lambda *_, **__: backend)
+    monkeypatch.setattr("vidsr.api.pictures.open_network", lambda *_, **__: backend)
 
 
 def test_when_memory_runs_out_fewer_pictures_are_computed_at_once(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -17,14 +17,14 @@ import pytest
 import vidsr
 from tests.paths import REPOSITORY
 from tests.reference_ffmpeg import frame_lines, packet_lines
+from tests.straight import run_job
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError, InterruptedByUser, SourceMissingError, UsageError
-from vidsr.execute.local import run_job
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt
 from vidsr.models.base import Network
-from vidsr.progress.events import Event, Finished, Joining, Note, Started, Working
+from vidsr.progress.events import Event, Finished, Joining, Note, Show, Started, Working
 from vidsr.segments.workspace import folder_of, read_contents
 
 QUICK: dict[str, Any] = {"device": "cpu", "backend": "torch", "precision": "fp32", "encoder": "ffv1"}
@@ -195,7 +195,6 @@ def test_options_that_cannot_be_fail_before_a_run_begins(tmp_path: Path, clip: P
 
 
 RECEIPT = Receipt(Path("out.mkv"), 3, 3, 0, 2, 1, 1.0)
-Show = Callable[[Event], None]
 
 
 def working(done: int) -> Working:

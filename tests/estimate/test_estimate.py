@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines
+from tests.straight import run_job
 from vidsr.channel import StopSignal
 from vidsr.cli.main import run
 from vidsr.cli.moments import LengthType, TimeOfDayType, next_time
@@ -27,7 +28,6 @@ from vidsr.estimate.predict import Prediction, predict
 from vidsr.estimate.sampling import take_sample, try_plan
 from vidsr.estimate.scan import SourceLog, scan
 from vidsr.estimate.small import encode_small
-from vidsr.execute.local import run_job
 from vidsr.execute.prepare import open_engine, prepare
 from vidsr.job import EncoderRequest, Job, Segment
 from vidsr.media.probe import probe

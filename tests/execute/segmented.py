@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vidsr.execute.local import run_job
+from tests.straight import run_job
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt, Resume, SegmentReceipt
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress.events import Event
 from vidsr.segments.workspace import Workspace
 
 LOSSLESS = EncoderRequest("ffv1")
@@ -32,7 +31,7 @@ def run_in_segments(
     *,
     segment: int = 10,
     resume: Resume = "auto",
-    show: Callable[[Event], None] = lambda _: None,
+    show: Show = lambda _: None,
     **more: Any,
 ) -> Receipt:
     # a frame at a time: of a batch that fails none is finished

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pytest
 
 from tests.reference_ffmpeg import ffmpeg, video_line
+from tests.straight import run_job
 from vidsr.errors import StreamRefusedError
-from vidsr.execute.local import run_job
 from vidsr.job import EncoderRequest, Job
 from vidsr.progress.events import Event, Note
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.media.clips import ClipShelf
 from tests.media.reference import ffmpeg, streams
+from tests.straight import run_job
 from vidsr.errors import UsageError
-from vidsr.execute.local import run_job
 from vidsr.job import Job
 from vidsr.progress.events import Event
 

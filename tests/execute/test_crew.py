@@ -23,7 +23,7 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
 from vidsr.models.compact import SRVGGNetCompact
-from vidsr.progress.events import Event, Note, Started, Working
+from vidsr.progress.events import Event, Note, Show, Started, Working
 from vidsr.segments.workspace import folder_of, read_contents
 
 
@@ -58,7 +58,7 @@ def run(
     source: Path,
     output: Path,
     weights: Path,
-    show: Callable[[Event], None] = lambda _: None,
+    show: Show = lambda _: None,
     resume: Resume = "auto",
 ) -> Receipt:
     job = Job(

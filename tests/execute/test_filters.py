@@ -11,9 +11,9 @@ import pytest
 
 from tests.media.reference import decoded, ffmpeg, packets, raw_video, sound_samples
 from tests.paths import SAMPLE
+from tests.straight import run_job
 from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.export import export_finished
-from vidsr.execute.local import run_job
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import EncoderRequest, Job, RangeRequest
 from vidsr.media.scenes import SegmentLength

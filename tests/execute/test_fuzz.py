@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines
+from tests.straight import run_job
 from vidsr.errors import VidsrError
-from vidsr.execute.local import run_job
 from vidsr.job import Job
 from vidsr.media.verify import verify
 

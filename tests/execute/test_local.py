@@ -13,9 +13,9 @@ import pytest
 
 from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines, packet_lines, video_line
+from tests.straight import run_job
 from vidsr.channel import StopSignal
 from vidsr.errors import EncoderError, InterruptedByUser, NoSpaceError
-from vidsr.execute.local import run_job
 from vidsr.frames import Frame
 from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
 from vidsr.media.writer import Writer
@@ -195,7 +195,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, repeat_2x: 
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from vidsr.execute.local import run_job
+from tests.straight import run_job
 from vidsr.job import Job
 source, output, weights = map(Path, sys.argv[1:4])
 run_job(Job(source, output, weights=weights, precision="fp32", backend="torch"), show=lambda _: None)

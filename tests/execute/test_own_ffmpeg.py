@@ -24,11 +24,11 @@ from vidsr.errors import EncoderError, InterruptedByUser, UnknownNameError, Usag
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
-from vidsr.media.color import assume
 from vidsr.media.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.probe import probe
 from vidsr.media.scenes import SegmentLength
+from vidsr.media.source_color import source_color
 from vidsr.media.verify import verify
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
@@ -191,7 +191,7 @@ def test_a_program_that_fails_at_the_end_is_an_error(tmp_path: Path, repeat_2x: 
 
 def _encoder(width: int = 640, height: int = 480) -> tuple[FfmpegEncoder, Frame]:
     info, layout = probe(SAMPLE), PixelFormat.parse("yuv420p")
-    color = assume(info.color, info.height, layout, width=info.width)
+    color = source_color(info)
     settings = program_settings(PROGRAM, "libx264", preset="ultrafast", source=layout)
     planes = flat_planes(layout, width, height, 100)
     frame = Frame(planes, layout, color, 0, info.time_base, 0, 42)

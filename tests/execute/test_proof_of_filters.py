@@ -12,9 +12,9 @@ import pytest
 from tests.media.clips import ClipShelf
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
+from tests.straight import run_job
 from vidsr.cli.main import run as command
 from vidsr.errors import OutputError
-from vidsr.execute.local import run_job
 from vidsr.execute.proof import is_explained
 from vidsr.frames import Frame
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt

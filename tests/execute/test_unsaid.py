@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.reference_ffmpeg import ffmpeg
+from tests.straight import run_job
 from vidsr.errors import StreamRefusedError
-from vidsr.execute.local import run_job
 from vidsr.job import EncoderRequest, Job
 from vidsr.progress.events import Event, Finished, Note
 

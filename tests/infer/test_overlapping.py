@@ -95,7 +95,7 @@ def new_picture(random: np.random.Generator) -> tuple[np.ndarray[tuple[int, ...]
 def scene() -> list[Frame]:
     """New pictures, pictures changed in one place, and the same again, after each other in every order."""
     random = np.random.default_rng(3)
-    color = assume(Color(), HEIGHT, YUV420)
+    color = assume(Color(), HEIGHT, YUV420, width=WIDTH)
     planes = new_picture(random)
     frames = []
     for index, kind in enumerate("nnncnnchhcnnnhcnnnchnn"):
@@ -112,7 +112,8 @@ def scene() -> list[Frame]:
 
 def upscaler(backend: InTurn, reuse: ReuseMode) -> Upscaler:
     source, target = (
-        Picture(WIDTH * n, HEIGHT * n, YUV420, assume(Color(), HEIGHT, YUV420)) for n in (1, backend.scale)
+        Picture(WIDTH * n, HEIGHT * n, YUV420, assume(Color(), HEIGHT, YUV420, width=WIDTH))
+        for n in (1, backend.scale)
     )
     return Upscaler(backend, source, target, batch_size=2, reuse=reuse)
 

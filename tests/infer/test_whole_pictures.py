@@ -49,7 +49,7 @@ class NeverEnough(MeanOfAll):
 
 
 def _picture(factor: int) -> Picture:
-    return Picture(WIDTH * factor, HEIGHT * factor, FORMAT, assume(Color(), HEIGHT, FORMAT))
+    return Picture(WIDTH * factor, HEIGHT * factor, FORMAT, assume(Color(), HEIGHT, FORMAT, width=WIDTH))
 
 
 def _frames() -> list[Frame]:
@@ -64,7 +64,7 @@ def _frames() -> list[Frame]:
     luma = first[0].copy()
     luma[60:, 80:] = 16
     third = (luma, *first[1:])
-    color = assume(Color(), HEIGHT, FORMAT)
+    color = assume(Color(), HEIGHT, FORMAT, width=WIDTH)
     return [
         Frame(planes, FORMAT, color, pts=i, time_base=Fraction(1, 24), index=i)
         for i, planes in enumerate((first, second, second, third))

@@ -16,7 +16,7 @@ from vidsr.media.filtered_reader import Filtering
 from vidsr.media.filters import PictureStream, outcome, parse_chain
 from vidsr.media.frame_tags import color_of
 from vidsr.media.probe import probe
-from vidsr.media.verify.appearance import source_color
+from vidsr.media.source_color import source_color
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
 

@@ -93,4 +93,4 @@ def test_samples_of_the_decoder_s_own_memory_are_only_read() -> None:
     plane.flags.writeable = False
     layout = PixelFormat.parse("gray")
     frame = Frame((plane,), layout, Color(), 0, Fraction(1, 25), 0)
-    assert (pixels(frame, assume(Color(), 4, layout), (64, 4), Turn()) == 255).all()
+    assert (pixels(frame, assume(Color(), 4, layout, width=64), (64, 4), Turn()) == 255).all()

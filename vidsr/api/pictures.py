@@ -20,8 +20,7 @@ from torch import Tensor
 from vidsr.api.options import FilePath, check_network_options
 from vidsr.backends.choose import choose_device
 from vidsr.backends.device_faults import faults_named
-from vidsr.backends.open import open_backend
-from vidsr.execute.prepare import load_model, usual_batch
+from vidsr.execute.network import chosen_preset, load_model, open_network, usual_batch
 from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
@@ -29,9 +28,7 @@ from vidsr.infer.render import Renderer
 from vidsr.infer.tiles import TiledBackend
 from vidsr.job import BackendName, Precision, SizeRequest
 from vidsr.models.base import EVERYWHERE
-from vidsr.presets import DEFAULT_MODEL, find_preset
-from vidsr.progress.events import Event
-from vidsr.weights.int8 import constants_for
+from vidsr.progress.events import Show
 
 RGB = PixelFormat.parse("gbrp")
 """The samples of a picture are named after a layout in messages only; they are computed as R'G'B' floats."""
@@ -64,7 +61,7 @@ class Upscaler:
         precision: Precision = "auto",
         batch: int | None = None,
         tile: int | None = None,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Show | None = None,
     ) -> None:
         """Load the network; its weights are downloaded first where they are nowhere on this machine.
 
@@ -76,17 +73,11 @@ class Upscaler:
         Raises a VidsrError for a model, a file, a device or a backend that cannot be had.
         """
         check_network_options(backend, precision, batch, tile)
-        preset = None if model is None and weights is not None else find_preset(model or DEFAULT_MODEL)
-        chosen = choose_device(device)
         file = None if weights is None else Path(weights)
+        preset = chosen_preset(model, file)
+        chosen = choose_device(device)
         loaded = load_model(preset, file, denoise, on_event or (lambda _: None))
-        self._backend = open_backend(
-            loaded.network,
-            chosen,
-            name=backend,
-            precision=precision,
-            constants=constants_for(precision, loaded.digest),
-        )
+        self._backend = open_network(loaded, chosen, name=backend, precision=precision)
         self._batch, self._preset, self._loaded = batch, preset, loaded
         self._tile = tile
         self._fitting: _Fitting | None = None

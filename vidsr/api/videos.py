@@ -20,7 +20,7 @@ from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
-from vidsr.progress.events import Event, Fetching, Joining, Working
+from vidsr.progress.events import Event, Fetching, Joining, Show, Working
 
 LOOK_UP_SECONDS = 0.2
 """How often a waiting consumer wakes, where the system cannot interrupt a wait that has no end."""
@@ -30,7 +30,7 @@ def upscale(
     source: FilePath,
     output: FilePath,
     *,
-    on_event: Callable[[Event], None] | None = None,
+    on_event: Show | None = None,
     resume: Resume = "auto",
     segment_frames: int | None = None,
     **options: Unpack[Options],
@@ -64,7 +64,7 @@ def upscale(
 def upscale_job(
     job: Job,
     *,
-    on_event: Callable[[Event], None],
+    on_event: Show,
     resume: Resume = "auto",
     segment_frames: int | None = None,
     stop: StopSignal | None = None,
@@ -101,7 +101,7 @@ def run(
     job = make_job(source, output, **options)
     command = _call("run", source, output, resume, segment_frames, options)
 
-    def work(show: Callable[[Event], None], stop: StopSignal) -> Receipt:
+    def work(show: Show, stop: StopSignal) -> Receipt:
         return upscale_job(
             job, on_event=show, resume=resume, segment_frames=segment_frames, stop=stop, command=command
         )
@@ -117,7 +117,7 @@ class Run(Iterator[Event]):
     the program stops the work: the segment it is in is finished, and the same call continues there.
     """
 
-    def __init__(self, work: Callable[[Callable[[Event], None], StopSignal], Receipt]) -> None:
+    def __init__(self, work: Callable[[Show, StopSignal], Receipt]) -> None:
         """work: does everything, calling the first argument with events until the second is set."""
         self._stop = StopSignal()
         self._course = _Course()
@@ -174,9 +174,7 @@ class _Course:
         self._is_over = False
         self._changed = threading.Condition()
 
-    def follow(
-        self, work: Callable[[Callable[[Event], None], StopSignal], Receipt], stop: StopSignal
-    ) -> None:
+    def follow(self, work: Callable[[Show, StopSignal], Receipt], stop: StopSignal) -> None:
         def show(event: Event) -> None:
             if isinstance(event, Fetching):  # a download looks nowhere else; it is continued another time
                 stop.raise_reason()

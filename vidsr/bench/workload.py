@@ -14,23 +14,22 @@ from pathlib import Path
 import torch
 
 from vidsr.backends.choose import choose_device
-from vidsr.backends.open import open_backend
 from vidsr.bench.candidates import Way
 from vidsr.bench.ceiling import seconds_a_call, synchronize
 from vidsr.bench.machine import peak_memory_bytes
 from vidsr.channel import StopSignal
+from vidsr.execute.network import open_network
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
-from vidsr.media.color import assume
 from vidsr.media.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.reader import Reader
+from vidsr.media.source_color import source_color
 from vidsr.media.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset
-from vidsr.weights.int8 import constants_for
 from vidsr.weights.store import load_network
 
 QUEUE_FRAMES = 8
@@ -85,16 +84,10 @@ class Workload:
         self._preset = find_preset(model)
         self._device = choose_device(way.device)
         loaded = load_network(self._preset)
-        self.backend = open_backend(
-            loaded.network,
-            self._device,
-            name=way.backend,
-            precision=way.precision,
-            constants=constants_for(way.precision, loaded.digest),
-        )
+        self.backend = open_network(loaded, self._device, name=way.backend, precision=way.precision)
         self._info = probe(clip)
         layout = planar_equivalent(self._info.pixel_format)
-        color = assume(self._info.color, self._info.height, layout)
+        color = source_color(self._info)
         scale = self.backend.scale
         self._source = Picture(self._info.width, self._info.height, layout, color)
         self._target = Picture(self._info.width * scale, self._info.height * scale, layout, color)

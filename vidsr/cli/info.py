@@ -101,11 +101,11 @@ def _frames(info: SourceInfo) -> str:
 
 
 def _color(info: SourceInfo) -> str:
-    from vidsr.frames import HD_HEIGHT, HD_WIDTH
+    from vidsr.frames import is_hd
 
     color = info.color
     if color.matrix.name == "UNSPECIFIED":
-        assumed = "BT.709" if info.height >= HD_HEIGHT or info.width >= HD_WIDTH else "BT.601"
+        assumed = "BT.709" if is_hd(info.width, info.height) else "BT.601"
         matrix = f"untagged, taken as {assumed}"
     else:
         matrix = color.matrix.name.lower()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError
@@ -17,10 +17,9 @@ from vidsr.estimate.plan import Plan, plan_stretches
 from vidsr.estimate.scan import SourceLog
 from vidsr.estimate.small import SmallVideo, encode_small
 from vidsr.estimate.stretches import Range, open_stretches
-from vidsr.execute.local import open_run
+from vidsr.execute.flow import open_run
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.infer.reuse import ReuseCounts
-from vidsr.media.segment_writer import SegmentCoding
 from vidsr.pipeline import Snapshot
 
 WARM_UP_PLACES = 4
@@ -145,7 +144,7 @@ def try_plan(
         seconds=sink.finished_at - sink.begun_at,
         opening_seconds=opening_seconds,
         cpu_seconds=cpu,
-        busy=tuple((stage.name, stage.busy) for stage in end.stages),
+        busy=end.shares,
         bottleneck=end.bottleneck,
         reused=_share_reused(before, engine.upscaler.reuse_counts, 0 if plan.is_whole else len(sink.groups)),
         small=small,
@@ -197,9 +196,7 @@ def _run(
 ) -> tuple[CountingSink, Snapshot]:
     engine.upscaler.forget()
     source, info = open_stretches(prepared, log.stamps, ranges, stop)
-    target = prepared.target
-    coding = SegmentCoding(info, prepared.settings, target.width, target.height, target.color, job="")
-    sink = CountingSink(coding)
+    sink = CountingSink(replace(prepared.segment_coding(""), source=info))
     run = open_run(prepared, engine, source, sink, stop)
     run.start()
     end = run.join(lambda _: None)

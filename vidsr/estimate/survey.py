@@ -17,11 +17,12 @@ from vidsr.estimate.choose import Candidate, order_models, order_presets
 from vidsr.estimate.predict import Prediction, predict
 from vidsr.estimate.sampling import Sample, take_sample
 from vidsr.estimate.scan import SourceLog, scan
-from vidsr.execute.prepare import Engine, Prepared, Show, open_engine, prepare
+from vidsr.execute.prepare import Engine, Prepared, open_engine, prepare
 from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, plan_streams
 from vidsr.media.timeline import Timeline
+from vidsr.progress.events import Show
 from vidsr.progress.words import duration_words
 
 Step = Callable[[str], None]

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vidsr.errors import VidsrError
-from vidsr.execute.filling import Filling, is_interrupt
-from vidsr.execute.local import check_frames, open_run, working
+from vidsr.execute.filling import Filling
+from vidsr.execute.flow import check_frames, open_run, save_segment
+from vidsr.execute.outcome import working
 from vidsr.execute.prepare import Engine
 from vidsr.job import Segment
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import Stretch
-from vidsr.media.segment_writer import SegmentCoding, SegmentWriter
-from vidsr.pipeline import Run
-from vidsr.progress.events import Stopping
+from vidsr.media.segment_writer import SegmentWriter
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Alone:
 
     def fill(self, filling: Filling, gaps: Sequence[Segment]) -> str:
         """See Party."""
-        prepared, target = filling.prepared, filling.prepared.target
+        prepared = filling.prepared
 
         def stretches() -> Iterator[Stretch]:
             for gap in gaps:  # what was in a gap is known when the next one is asked for
@@ -42,9 +40,7 @@ class Alone:
             stop=filling.stop,
             from_beginning=any(damage.kind == "backward" for damage in filling.damage),
         )
-        coding = SegmentCoding(
-            prepared.info, prepared.settings, target.width, target.height, target.color, filling.digest
-        )
+        coding = prepared.segment_coding(filling.digest)
         sink = SegmentWriter(coding, source, new_file=filling.workspace.new_file, on_finished=filling.keep)
         run = open_run(prepared, self.engine, source, sink, filling.stop)
         before = filling.frames_before
@@ -54,18 +50,9 @@ class Alone:
                 lambda snapshot: filling.show(working(snapshot, self.engine, frames_before=before))
             )
         except BaseException as error:
-            self._save(sink, run, filling, error)
+            filling.announce_saving(error)
+            save_segment(sink, run, error)
             raise
         damage = source.damage_in(Segment())
         check_frames(prepared.job, before + end.frames_decoded, before + end.frames_written, damage)
         return end.bottleneck
-
-    @staticmethod
-    def _save(sink: SegmentWriter, run: Run, filling: Filling, error: BaseException) -> None:
-        """Finish the segment in which the run was stopped, where the trouble is not in writing it."""
-        if is_interrupt(error):
-            filling.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))
-        try:
-            sink.cut(run.leftover())
-        except VidsrError as another:
-            error.add_note(f"the present segment could not be saved: {another}")

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
-from vidsr.execute.prepare import Show
 from vidsr.job import Job, Receipt
 from vidsr.media.probe import probe
-from vidsr.progress.events import Failed, NextInQueue
+from vidsr.progress.events import Failed, NextInQueue, Show
 
 Outcome = Literal["done", "skipped", "failed"]
 

@@ -22,7 +22,7 @@ from types import ModuleType, TracebackType
 from typing import Self
 
 from vidsr.errors import DeviceError, VidsrError
-from vidsr.execute.filling import Filling, is_interrupt
+from vidsr.execute.filling import Filling
 from vidsr.execute.leases import Leases
 from vidsr.execute.messages import (
     Begin,
@@ -43,7 +43,7 @@ from vidsr.execute.worker_process import serve
 from vidsr.job import Job, Segment
 from vidsr.media.key_index import KeyIndex
 from vidsr.pipeline import TICK_SECONDS
-from vidsr.progress.events import Note, Stopping, Working
+from vidsr.progress.events import Note, Working
 
 SAVING_SECONDS = 10.0
 """How long workers may take to save the segments they are in when the run is stopped."""
@@ -215,8 +215,7 @@ class Crew:
 
     def _save(self, filling: Filling, error: BaseException) -> None:
         """Let every worker finish the segment it is in where it stands, and keep what comes."""
-        if is_interrupt(error):
-            filling.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))
+        filling.announce_saving(error)
         for member in self._members:
             member.tell(Stop())
         deadline = time.monotonic() + SAVING_SECONDS

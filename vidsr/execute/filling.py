@@ -11,9 +11,10 @@ from typing import Protocol
 
 from vidsr.channel import StopSignal
 from vidsr.errors import InterruptedByUser
-from vidsr.execute.prepare import Engine, Prepared, Show
+from vidsr.execute.prepare import Engine, Prepared
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.damage import Damage
+from vidsr.progress.events import Show, Stopping
 from vidsr.segments.coverage import overlap, start_key
 from vidsr.segments.workspace import Workspace
 
@@ -69,6 +70,11 @@ class Filling:
     def ordered(self) -> list[SegmentReceipt]:
         """The finished segments in the order of the source."""
         return sorted(self.receipts, key=lambda receipt: start_key(receipt.segment))
+
+    def announce_saving(self, error: BaseException) -> None:
+        """Tell people who ended the run that it is not over yet."""
+        if is_interrupt(error):
+            self.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))
 
     def frames_ahead_of(self, gap: Segment) -> int:
         """How many of the frames that earlier runs have finished come before a gap."""

@@ -8,6 +8,7 @@ from vidsr import errors
 from vidsr.errors import VidsrError
 from vidsr.job import SegmentReceipt
 from vidsr.media.segment_reader import Stretch
+from vidsr.pipeline import Snapshot
 
 # From a worker
 
@@ -35,6 +36,17 @@ class Progress:
     decoded_queue: tuple[int, int]
     upscaled_queue: tuple[int, int]
     stages: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, *, written_before: int = 0) -> Progress:
+        """written_before: frames of the worker's runs before this one."""
+        return cls(
+            snapshot.frames_decoded,
+            written_before + snapshot.frames_written,
+            snapshot.decoded_queue,
+            snapshot.upscaled_queue,
+            snapshot.shares,
+        )
 
 
 @dataclass(frozen=True, slots=True)

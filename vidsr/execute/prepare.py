@@ -6,36 +6,22 @@ can be refused is refused before the first frame is computed. Nothing runs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
-from pathlib import Path
 
 import torch
 
-from vidsr.backends.base import Backend
 from vidsr.backends.choose import choose_device
-from vidsr.backends.open import open_backend
 from vidsr.channel import StopSignal
-from vidsr.errors import StreamRefusedError, UsageError
-from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.infer.memory import batch_of_small_ones, batch_that_fits, free_memory, picture_bytes
+from vidsr.execute.network import chosen_preset, load_model, open_network, usual_batch
+from vidsr.execute.output_plan import container_of, encoder_words, plan_output
+from vidsr.frames import PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
-from vidsr.media.color import assume
-from vidsr.media.containers import OutputFormat
 from vidsr.media.demux import allow_network, open_accelerated
-from vidsr.media.encoders import (
-    RATE_CONTROLS,
-    RAW,
-    EncoderSettings,
-    depth_note,
-    held_color,
-    settings_for,
-)
-from vidsr.media.ffmpeg_program import program_settings
+from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.hardware import decodes_on_hardware
@@ -43,18 +29,16 @@ from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_
 from vidsr.media.locate import locate_frames, locate_times
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.rec709 import rec709, rec709_steps
+from vidsr.media.rec709 import rec709_steps
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.segment_writer import SegmentCoding
+from vidsr.media.source_color import source_color
 from vidsr.media.standard_streams import claim_stdout
 from vidsr.media.writer import Writer
-from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, Preset, find_preset
-from vidsr.progress.events import Event, Fetching, Started
-from vidsr.weights.int8 import constants_for
-from vidsr.weights.store import LoadedGraph, LoadedNetwork, load_network, load_weights_file
-
-Show = Callable[[Event], None]
-"""Takes an event for people or programs; called in one thread."""
+from vidsr.presets import Preset
+from vidsr.progress.events import Show, Started
+from vidsr.weights.store import LoadedGraph, LoadedNetwork
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +125,13 @@ class Prepared:
             strict=job.strict,
             overwrite=job.overwrite,
             pipe=claim_stdout() if job.is_piped else None,
-            container=_container(job),
+            container=container_of(job),
         )
+
+    def segment_coding(self, digest: str) -> SegmentCoding:
+        """How the job's segments are coded. digest: of the job."""
+        target = self.target
+        return SegmentCoding(self.info, self.settings, target.width, target.height, target.color, digest)
 
     def started(self, engine: str, *, frames_before: int = 0) -> Started:
         """The first event of a run. engine: words for what computes the network."""
@@ -155,7 +144,7 @@ class Prepared:
             source_picture=str(self.source),
             output_picture=f"{self.target}{behind}",
             engine=engine,
-            encoder=_encoder_words(self.settings),
+            encoder=encoder_words(self.settings),
             frames_total=total,
             frames_total_is_exact=exact,
             source_fps=None if self.info.average_rate is None else float(self.info.average_rate),
@@ -178,9 +167,7 @@ def prepare(job: Job, show: Show) -> Prepared:
 
     Raises a VidsrError for whatever cannot be had.
     """
-    preset = (
-        None if job.model is None and job.weights is not None else find_preset(job.model or DEFAULT_MODEL)
-    )
+    preset = chosen_preset(job.model, job.weights)
     if job.allow_network:
         allow_network()
     info = probe(job.source)
@@ -196,7 +183,7 @@ def prepare(job: Job, show: Show) -> Prepared:
     loaded = load_model(preset, job.weights, job.denoise, show)
     source = _source_picture(info)
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
-    settings, target, changes = _plan_output(job, preset, source, coded_like, scale)
+    settings, target, changes = plan_output(job, preset, source, coded_like, scale)
     notes += changes
     return Prepared(
         job, preset, info, segment, devices, loaded, source, target, settings, filtering, hwaccel, notes
@@ -206,13 +193,8 @@ def prepare(job: Job, show: Show) -> Prepared:
 def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> Engine:
     """The job's network on a device. Raises DeviceError, DeviceMemoryError."""
     job, preset = prepared.job, prepared.preset
-    backend = open_backend(
-        prepared.loaded.network,
-        device,
-        name=job.backend,
-        precision=job.precision,
-        checkpoint=stop.check,
-        constants=constants_for(job.precision, prepared.loaded.digest),
+    backend = open_network(
+        prepared.loaded, device, name=job.backend, precision=job.precision, checkpoint=stop.check
     )
     pixels = prepared.source.width * prepared.source.height
     batch = job.batch or usual_batch(preset, prepared.loaded, backend, pixels)
@@ -268,113 +250,8 @@ def _filtering(
     return filtering, picture.format, notes
 
 
-def load_model(
-    preset: Preset | None, weights: Path | None, denoise: float | None, show: Show
-) -> LoadedNetwork | LoadedGraph:
-    """A preset's network, or whatever network a file of weights holds; one of the two must be given.
-
-    Raises as load_network and load_weights_file do, and UsageError for a denoise without effect.
-    """
-    if preset is None and denoise is not None:
-        raise UsageError(f"--denoise needs a model's own weights, not {weights}", "leave out one of the two")
-    if preset is not None:
-        return load_network(
-            preset,
-            weights=weights,
-            denoise=denoise,
-            on_progress=lambda progress: show(Fetching.of(progress)),
-        )
-    assert weights is not None
-    return load_weights_file(weights)
-
-
-def usual_batch(
-    preset: Preset | None, loaded: LoadedNetwork | LoadedGraph, backend: Backend, pixels: int
-) -> int:
-    """How many frames of so many pixels are computed at once where nobody says it.
-
-    A CPU takes as many as its backend computes at the same time, if they are small; a GPU the preset's,
-    as far as its free memory holds it.
-    """
-    is_gpu = backend.device.type == "cuda"
-    if isinstance(loaded, LoadedGraph) or loaded.architecture is None:
-        return preset.batch if preset is not None and is_gpu else 1
-    picture = picture_bytes(loaded.network, pixels, backend.dtype.itemsize)
-    if not is_gpu:
-        return batch_of_small_ones(picture, backend.streams)
-    if preset is None:
-        return 1
-    free = free_memory(backend.device)
-    return preset.batch if free is None else batch_that_fits(picture, free, preset.batch)
-
-
 def _source_picture(info: SourceInfo) -> Picture:
-    pixel_format = planar_equivalent(info.pixel_format)
-    color = assume(info.color, info.height, pixel_format, width=info.width)
-    return Picture(info.width, info.height, pixel_format, color)
-
-
-def _plan_output(
-    job: Job, preset: Preset | None, source: Picture, coded_like: PixelFormat, native_scale: Fraction
-) -> tuple[EncoderSettings, Picture, tuple[str, ...]]:
-    """How pictures are written, and a line for people about each thing of them that is not kept.
-
-    Raises StreamRefusedError for those with --strict.
-    """
-    defaults = preset.encoder if preset else EncoderDefaults()
-    container = _container(job)
-    name = job.encoder.name or (RAW if job.is_piped else defaults.name)
-    is_default = name == defaults.name
-    options = dict(job.encoder.options)
-    replacing = RATE_CONTROLS - {"maxrate"}  # a cap replaces nothing
-    keeps_quality = is_default and not options.keys() & replacing
-    crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if keeps_quality else None)
-    speed = job.encoder.preset or (defaults.preset if is_default else None)
-    choose = settings_for if job.encoder.program is None else partial(program_settings, job.encoder.program)
-    settings = choose(
-        name,
-        crf=crf,
-        preset=speed,
-        pixel_format=job.encoder.pixel_format,
-        options=options,
-        source=coded_like,
-        container=container.muxer,
-    )
-    settings = replace(settings, post_filters=job.post_filters)
-    pixel_format = PixelFormat.parse(settings.pixel_format)
-    width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)
-    color = _target_color(source, pixel_format, height)
-    if job.colorspace == "bt709":
-        color = rec709(color)
-    color, change = held_color(name, color)
-    chosen = job.encoder.pixel_format is not None
-    coarser = None if chosen else depth_note(name, coded_like, pixel_format)
-    changes = tuple(note for note in (change, coarser) if note is not None)
-    if job.strict and changes:
-        raise StreamRefusedError("; ".join(changes), "leave out --strict to go without")
-    return settings, Picture(width, height, pixel_format, color), changes
-
-
-def _container(job: Job) -> OutputFormat:
-    if not job.is_piped:
-        return OutputFormat.of_path(job.output)
-    return OutputFormat.named({"nut": "nut", "y4m": "yuv4mpegpipe"}[job.pipe_format])
-
-
-def _target_color(source: Picture, pixel_format: PixelFormat, height: int) -> Color:
-    """The source's colours, said in the terms of another sample layout where that is another family.
-
-    Taken from the source's assumed tags, so that an untagged 480-line source stays BT.601 at 1920 lines.
-    """
-    color = source.color
-    if pixel_format.family == "rgb":
-        return replace(color, matrix=Matrix.RGB, range=Range.FULL)
-    if color.matrix is Matrix.RGB:
-        matrix = Matrix.BT2020_NCL if color.primaries == 9 else Matrix.BT709
-        color = replace(color, matrix=matrix, range=Range.LIMITED)
-    if pixel_format.log2_chroma_w == 0:
-        return replace(color, chroma_location=ChromaLocation.UNSPECIFIED)
-    return assume(color, height, pixel_format)
+    return Picture(info.width, info.height, planar_equivalent(info.pixel_format), source_color(info))
 
 
 def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int | None, bool]:
@@ -388,14 +265,3 @@ def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int 
     start = first if segment.start_pts is None else segment.start_pts * info.time_base
     end = first + info.duration if segment.end_pts is None else segment.end_pts * info.time_base
     return max(round((end - start) * info.average_rate), 1), False
-
-
-def _encoder_words(settings: EncoderSettings) -> str:
-    words = [settings.name]
-    if settings.crf is not None:
-        words.append(f"crf {settings.crf:g}")
-    if settings.preset:
-        words.append(f"preset {settings.preset}" if settings.preset.isdecimal() else settings.preset)
-    if settings.program:
-        words.append(f"by {settings.program}")
-    return " ".join(words)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import OutputError
-from vidsr.execute.prepare import Prepared, Show
+from vidsr.execute.prepare import Prepared
 from vidsr.frames import PixelFormat
 from vidsr.media.damage import Damage
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
 from vidsr.media.verify import Check, Intent, verify
 from vidsr.media.writer import Writer
-from vidsr.progress.events import Verifying
+from vidsr.progress.events import Show, Verifying
 
 _OF_THE_CONTAINER = frozenset({"unreadable", "truncated"})
 _SPOILING = frozenset({"undecodable", "corrupt", "missing", "unreadable", "backward"})

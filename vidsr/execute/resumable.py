@@ -22,9 +22,11 @@ from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
 from vidsr.execute.filling import Filling, Party, is_interrupt
+from vidsr.execute.flow import check_frames
 from vidsr.execute.identity import identity_of
-from vidsr.execute.local import check_frames, finished, run_straight
-from vidsr.execute.prepare import Prepared, Show, open_engine, prepare
+from vidsr.execute.local import run_straight
+from vidsr.execute.outcome import finished, receipt_of
+from vidsr.execute.prepare import Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.damage import united
@@ -34,7 +36,7 @@ from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.target import check_name
 from vidsr.media.writer import Writer
-from vidsr.progress.events import Joining, Note
+from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
@@ -194,17 +196,7 @@ class _LongRun:
                 proof = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output()
                 writer.publish()
-        assert writer.written is not None
-        receipt = Receipt(
-            output=self.prepared.job.output,
-            frames_read=filling.frames,
-            frames_written=writer.written.frames,
-            first_pts=writer.written.first_pts,
-            last_pts=writer.written.last_pts,
-            size_bytes=writer.written.size_bytes,
-            elapsed_seconds=elapsed,
-            damage=tuple(str(entry) for entry in proof.damage),
-        )
+        receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
         self.workspace.remove()
         end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
         self.show(end)

@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from vidsr.channel import StopSignal
-from vidsr.errors import VidsrError
-from vidsr.execute.local import open_run
+from vidsr.execute.flow import open_run, save_segment
 from vidsr.execute.prepare import open_engine, prepare
 from vidsr.job import Job, SegmentReceipt
 from vidsr.media.scenes import SegmentLength
 from vidsr.media.segment_reader import Stretch
-from vidsr.media.segment_writer import SegmentCoding, SegmentWriter
+from vidsr.media.segment_writer import SegmentWriter
 from vidsr.pipeline import Snapshot
 
 
@@ -52,24 +51,13 @@ class SegmentWorker:
         Whatever ends it, the segment in which it ends is finished first where the trouble is not in writing
         it. Raises the trouble, or what on_tick raises.
         """
-        target = self._prepared.target
         source = self._prepared.open_source(stretches, length=length, stop=self._stop)
-        coding = SegmentCoding(
-            self._prepared.info,
-            self._prepared.settings,
-            target.width,
-            target.height,
-            target.color,
-            digest,
-        )
+        coding = self._prepared.segment_coding(digest)
         sink = SegmentWriter(coding, source, new_file=new_file, on_finished=on_finished)
         run = open_run(self._prepared, self._engine, source, sink, self._stop)
         try:
             run.start()
             return run.join(on_tick)
         except BaseException as error:
-            try:
-                sink.cut(run.leftover())
-            except VidsrError as another:
-                error.add_note(f"the present segment could not be saved: {another}")
+            save_segment(sink, run, error)
             raise

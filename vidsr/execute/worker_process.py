@@ -129,15 +129,7 @@ class _Process:
                     continue
         if time.monotonic() - self._last_report >= PROGRESS_SECONDS:
             self._last_report = time.monotonic()
-            self.send(
-                Progress(
-                    snapshot.frames_decoded,
-                    self._written_before + snapshot.frames_written,
-                    snapshot.decoded_queue,
-                    snapshot.upscaled_queue,
-                    tuple((stage.name, stage.busy) for stage in snapshot.stages),
-                )
-            )
+            self.send(Progress.of(snapshot, written_before=self._written_before))
 
     def _report_segment(self, receipt: SegmentReceipt) -> None:
         self.send(Done(receipt))

@@ -128,11 +128,7 @@ class Renderer:
     @property
     def planes_bytes(self) -> int:
         """Of the planes of one picture."""
-        target, size = self._target, (self._target.height, self._target.width)
-        samples = sum(
-            math.prod(target.format.plane_shape(i, *size)) for i in range(target.format.plane_count)
-        )
-        return samples * (1 if target.format.bits == 8 else 2)
+        return self._target.format.planes_bytes(self._target.height, self._target.width)
 
     def pad(self, pixels: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) of the source's size to the size the network takes."""

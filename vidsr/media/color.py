@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidsr.errors import FrameFormatError
-from vidsr.frames import HD_HEIGHT, HD_WIDTH, ChromaLocation, Color, Matrix, PixelFormat, Range
+from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range, is_hd
 from vidsr.media.chroma import ChromaGrid, luma_span, repeat_ends, subsample, upsample
 from vidsr.media.dither import SIDE, threshold_bands
 from vidsr.media.strips import Scratch, in_this_thread, strip_rows
@@ -48,10 +48,10 @@ _BELONGS = {
 }
 
 
-def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) -> Color:
+def assume(color: Color, height: int, format: PixelFormat, *, width: int) -> Color:
     """The colour with everything unspecified filled in as players fill it; what is said stays.
 
-    height: lines of the picture the tags belong to. width: samples a line, 0 where not known.
+    height, width: lines of the picture the tags belong to, and samples a line.
 
     matrix: BT.709 from 720 lines or 1280 samples a line on, BT.601 below. RGB of a format that has no
         R'G'B' planes says nothing and counts as unspecified; R'G'B' planes are always RGB.
@@ -68,7 +68,7 @@ def assume(color: Color, height: int, format: PixelFormat, *, width: int = 0) ->
     """
     matrix = Matrix.RGB if format.family == "rgb" else color.matrix
     if format.family != "rgb" and matrix in (Matrix.UNSPECIFIED, Matrix.RGB):
-        if height >= HD_HEIGHT or width >= HD_WIDTH:
+        if is_hd(width, height):
             matrix = Matrix.BT709
         else:
             matrix = Matrix.BT470BG if height == 576 else Matrix.SMPTE170M

@@ -18,15 +18,15 @@ from vidsr.channel import StopSignal
 from vidsr.errors import FrameFormatError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
-from vidsr.media.color import assume
 from vidsr.media.damage import Damage
 from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, outcome
 from vidsr.media.frame_tags import color_of
-from vidsr.media.pixels import PlaneReader, planar_equivalent
+from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo
 from vidsr.media.reader import Reader
 from vidsr.media.scenes import Cutter, SegmentLength
 from vidsr.media.segment_reader import Stretch
+from vidsr.media.source_color import source_color
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,11 @@ class Filtering:
 
 
 def _stream(source: SourceInfo) -> PictureStream:
-    layout = planar_equivalent(source.pixel_format)
     return PictureStream(
         width=source.width,
         height=source.height,
         pixel_format=source.pixel_format,
-        color=assume(source.color, source.height, layout, width=source.width),
+        color=source_color(source),
         time_base=source.time_base,
         rate=source.average_rate,
         sample_aspect_ratio=source.sample_aspect_ratio,

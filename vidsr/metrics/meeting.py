@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from vidsr.errors import FrameFormatError, FrameSizeError
 from vidsr.frames import Color, Matrix, PixelFormat, Range
-from vidsr.media.color import assume
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
+from vidsr.media.source_color import source_color
 
 _SCALE_NAMES = {
     Matrix.BT709: "bt709",
@@ -58,8 +58,7 @@ def arrange(reference: SourceInfo, other: SourceInfo, *, scale: bool) -> Meeting
     that cannot be brought together.
     """
     ours, theirs = planar_equivalent(reference.pixel_format), planar_equivalent(other.pixel_format)
-    our_color = assume(reference.color, reference.height, ours, width=reference.width)
-    their_color = assume(other.color, other.height, theirs, width=other.width)
+    our_color, their_color = source_color(reference), source_color(other)
     layout = _common(ours, theirs)
     same_size = (reference.width, reference.height) == (other.width, other.height)
     if not same_size and not scale:

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from vidsr import __version__
 from vidsr.channel import StopSignal
-from vidsr.execute.prepare import Prepared, Show, open_engine
+from vidsr.execute.prepare import Prepared, open_engine
 from vidsr.frames import Frame
 from vidsr.job import Job
 from vidsr.media.geometry import output_aspect
@@ -24,7 +24,7 @@ from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import PictureFolder, Targets, write_page
 from vidsr.preview.page import ColumnFacts, PageFacts, Shot, render
 from vidsr.preview.stills import frames_at, upscale
-from vidsr.progress.events import Made, Rendering
+from vidsr.progress.events import Made, Rendering, Show
 from vidsr.progress.words import size_words
 
 SOURCE = "Source"

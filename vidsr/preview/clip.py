@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from vidsr.channel import StopSignal
-from vidsr.execute.local import Audited, finished, working
-from vidsr.execute.prepare import Engine, Prepared, Show, open_engine
+from vidsr.execute.flow import CheckedWriter
+from vidsr.execute.outcome import finished, receipt_of, working
+from vidsr.execute.prepare import Engine, Prepared, open_engine
 from vidsr.frames import Frame, Plane
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
@@ -26,7 +27,7 @@ from vidsr.media.color import planes_to_rgb, rgb_to_planes
 from vidsr.media.segment_reader import Stretch
 from vidsr.pipeline import Pending, Run
 from vidsr.preview.display import Turn
-from vidsr.progress.events import Note
+from vidsr.progress.events import Note, Show
 
 Layout = Literal["split", "side"]
 
@@ -159,22 +160,16 @@ def make_clip(columns: Sequence[Prepared], layout: Layout, *, show: Show, stop: 
         if Turn.of(first.info.display_matrix).transposed:
             show(Note("players turn this video upright, so the clip's parts lie one above the other"))
         source = first.open_source([Stretch(first.frames_segment)], length=None, stop=stop)
-        sink = Audited(first.job, source, writer)
+        sink = CheckedWriter(first.job, source, writer)
         run = Run(source, comparison, sink, stop=stop, decoded_frames=4, upscaled_frames=8)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engines[0])))
         writer.publish()
-    assert writer.written is not None
-    damage = source.damage_in(Segment())
-    receipt = Receipt(
-        output=first.job.output,
+    receipt = receipt_of(
+        writer,
         frames_read=end.frames_decoded,
-        frames_written=end.frames_written,
-        first_pts=writer.written.first_pts,
-        last_pts=writer.written.last_pts,
-        size_bytes=writer.written.size_bytes,
         elapsed_seconds=time.perf_counter() - begun,
-        damage=tuple(str(entry) for entry in (*damage, *writer.damage)),
+        damage=(*source.damage_in(Segment()), *writer.damage),
     )
     show(finished(receipt, end.bottleneck, engines[0]))
     return receipt

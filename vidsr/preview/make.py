@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from vidsr.channel import StopSignal
-from vidsr.execute.prepare import Prepared, Show, prepare
+from vidsr.execute.prepare import Prepared, prepare
 from vidsr.job import Job, SizeRequest
 from vidsr.media.hdr import HDR_TRANSFERS
 from vidsr.media.locate import locate_times
@@ -24,7 +24,7 @@ from vidsr.preview.clip import Layout, make_clip, panel_size
 from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import Targets, check_folder
 from vidsr.preview.stills import restricted, undecorated
-from vidsr.progress.events import Note, Rendering
+from vidsr.progress.events import Note, Rendering, Show
 
 CLIP_SECONDS = 4
 """How long a clip is whose range nobody named; it lies around the most detailed moment."""

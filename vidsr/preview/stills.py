@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from vidsr.channel import StopSignal
 from vidsr.errors import DamagedSourceError
-from vidsr.execute.local import open_run
+from vidsr.execute.flow import open_run
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.frames import Frame
 from vidsr.job import Segment

@@ -5,6 +5,7 @@ Whoever emits them knows no renderer, and no renderer knows where they come from
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -192,3 +193,6 @@ Event = (
     | Stopping
     | Finished
 )
+
+Show = Callable[[Event], None]
+"""Takes an event for people or programs; called in one thread."""

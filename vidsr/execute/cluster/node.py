@@ -180,14 +180,7 @@ def _reporting(board: Any, stretch: int) -> Callable[[Snapshot], None]:
             told = None
         if time.monotonic() - last >= PROGRESS_SECONDS:
             last = time.monotonic()
-            progress = Progress(
-                snapshot.frames_decoded,
-                snapshot.frames_written,
-                snapshot.decoded_queue,
-                snapshot.upscaled_queue,
-                tuple((stage.name, stage.busy) for stage in snapshot.stages),
-            )
-            told = board.report.remote(stretch, astuple(progress))
+            told = board.report.remote(stretch, astuple(Progress.of(snapshot)))
 
     return tick
 

@@ -25,11 +25,11 @@ from vidsr.execute.cluster.roster import Roster
 from vidsr.execute.cluster.work import Work, answer_of, carrying
 from vidsr.execute.crew import SAVING_SECONDS
 from vidsr.execute.filling import Filling
-from vidsr.execute.prepare import Prepared, Show
+from vidsr.execute.prepare import Prepared
 from vidsr.execute.together import divided
 from vidsr.job import Segment
 from vidsr.media.key_index import KeyIndex
-from vidsr.progress.events import Note
+from vidsr.progress.events import Note, Show
 from vidsr.segments.workspace import UNFINISHED_SUFFIX, Workspace
 
 

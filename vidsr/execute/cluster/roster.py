@@ -12,8 +12,7 @@ from typing import Any, Self
 from vidsr.errors import ClusterError
 from vidsr.execute.cluster.connect import Node, alive_nodes
 from vidsr.execute.cluster.sizing import Demand, demand
-from vidsr.execute.prepare import Show
-from vidsr.progress.events import Note
+from vidsr.progress.events import Note, Show
 
 RETRIES = 3
 """How often Ray begins a task again whose process or node has died: its own default."""

@@ -19,15 +19,14 @@ from vidsr.execute.cluster.files import NeededFile
 from vidsr.execute.cluster.orders import Answer, Order, Piece
 from vidsr.execute.cluster.roster import RETRIES, Roster
 from vidsr.execute.crew import SAVING_SECONDS
-from vidsr.execute.filling import Filling, is_interrupt
+from vidsr.execute.filling import Filling
 from vidsr.execute.leases import MAX_DEATHS, Task
 from vidsr.execute.messages import Failed, Progress
-from vidsr.execute.prepare import Show
 from vidsr.execute.together import working_together
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import checked_digest
 from vidsr.pipeline import TICK_SECONDS
-from vidsr.progress.events import Note, Stopping, Working
+from vidsr.progress.events import Note, Show, Working
 
 
 @dataclass
@@ -129,8 +128,7 @@ class Work:
 
     def _save(self, error: BaseException) -> None:
         """Let every worker finish the segment it is in where it stands, and keep what comes."""
-        if is_interrupt(error):
-            self.filling.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))
+        self.filling.announce_saving(error)
         deadline = time.monotonic() + SAVING_SECONDS
         try:
             busy = set(self.order.board.stop.remote().future().result(timeout=SAVING_SECONDS))

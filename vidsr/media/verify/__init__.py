@@ -21,6 +21,7 @@ from vidsr.media.damage import Damage
 from vidsr.media.encoders import held_in
 from vidsr.media.plan import Fate, plan_streams
 from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.source_color import source_color
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import filled
 from vidsr.media.verify.appearance import (
@@ -29,7 +30,6 @@ from vidsr.media.verify.appearance import (
     check_rotation,
     check_shape,
     expected_color,
-    source_color,
 )
 from vidsr.media.verify.contents import Contents, read_contents
 from vidsr.media.verify.frames import FrameMatch, match_frames, match_written

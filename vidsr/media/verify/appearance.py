@@ -10,11 +10,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media.color import assume
 from vidsr.media.geometry import ROUNDED_STRETCH, is_turn
 from vidsr.media.hdr import HDR_TRANSFERS, HdrMetadata
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo
+from vidsr.media.source_color import source_color
 from vidsr.media.verify.report import Check, Json, passed
 
 HDR_NOTE = "HDR10 metadata is left out"
@@ -34,24 +34,18 @@ _SAME_CURVE = {6: 1, 14: 1, 15: 1}
 """H.273 has several numbers for BT.601's coefficients and for BT.709's curve."""
 
 
-def source_color(source: SourceInfo) -> Color:
-    """What the source's samples mean, nothing unspecified. Raises FrameFormatError."""
-    layout = planar_equivalent(source.pixel_format)
-    return assume(source.color, source.height, layout, width=source.width)
-
-
 def expected_color(source: SourceInfo, output: SourceInfo) -> Color:
     """What the output's samples should mean: the same, in the terms of their own layout.
 
     Raises FrameFormatError.
     """
-    color, layout = source_color(source), planar_equivalent(output.pixel_format)
-    if layout.family == "rgb":
+    color = source_color(source)
+    if planar_equivalent(output.pixel_format).family == "rgb":
         return replace(color, matrix=Matrix.RGB, range=Range.FULL)
     if color.matrix is Matrix.RGB:
         matrix = Matrix.BT2020_NCL if color.primaries == 9 else Matrix.BT709
-        color = replace(color, matrix=matrix, range=Range.LIMITED)
-    return assume(color, output.height, layout, width=output.width)
+        return replace(color, matrix=matrix, range=Range.LIMITED)
+    return color
 
 
 def check_color(source: SourceInfo, output: SourceInfo, wanted: Color, *, is_gray: bool = False) -> Check:
@@ -64,8 +58,7 @@ def check_color(source: SourceInfo, output: SourceInfo, wanted: Color, *, is_gra
     layout = planar_equivalent(output.pixel_format)
     is_gray = is_gray or planar_equivalent(source.pixel_format).family == "gray"
     has_chroma = layout.family == "yuv" and not is_gray
-    found = output.color
-    read = assume(found, output.height, layout, width=output.width)
+    found, read = output.color, source_color(output)
     faults = []
     if has_chroma:
         if found.matrix is Matrix.UNSPECIFIED:

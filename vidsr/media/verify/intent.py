@@ -15,8 +15,8 @@ from vidsr.frames import Color
 from vidsr.media.geometry import ROUNDED_STRETCH
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.probe import SourceInfo
+from vidsr.media.source_color import source_color
 from vidsr.media.timeline import Timeline
-from vidsr.media.verify.appearance import source_color
 from vidsr.media.verify.contents import Contents
 from vidsr.media.verify.pictures import BLACK, BLANK_CONTRAST, BLANK_SOURCE_CONTRAST, SAMPLES
 from vidsr.media.verify.report import Check, passed
