@@ -15,6 +15,7 @@ from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt, Resume, SegmentReceipt
 from vidsr.media.scenes import SegmentLength
+from vidsr.progress.events import Show
 from vidsr.segments.workspace import Workspace
 
 LOSSLESS = EncoderRequest("ffv1")

@@ -129,8 +129,9 @@ def _stream(stream: StreamInfo) -> str:
         words.append(f"{stream.sample_rate} Hz")
     if stream.channels:
         words.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
-    words += [word for word in (stream.language, stream.title) if word]
+    words += [word for word in (stream.language_tag or stream.language, stream.title) if word]
     words += [name.lower().replace("_", " ") for name in stream.dispositions if name != "attached_pic"]
+    words += [] if stream.is_enabled else ["not enabled"]
     kind = "Cover" if stream.is_picture else stream.type.capitalize()
     return f"{kind:<11} {', '.join(words)}"
 

@@ -26,7 +26,7 @@ from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams
 from vidsr.media.probe import SourceInfo, StreamInfo
-from vidsr.media.tags import lost_dispositions, lost_stream_tags, stream_tags
+from vidsr.media.tags import lost_dispositions, lost_stream_tags, lost_track_facts, stream_tags
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -52,8 +52,9 @@ class Passthrough:
         audio: str = "all",
         subtitles: str = "all",
         strict: bool = False,
+        is_file: bool = True,
     ) -> None:
-        """Plans, and opens nothing yet.
+        """Plans, and opens nothing yet. is_file: whether the output is no pipe.
 
         Raises StreamRefusedError with `strict` where something would be converted or left out, UsageError
         for a language that no stream has.
@@ -61,7 +62,7 @@ class Passthrough:
         self._source, self._output, self._timeline = source, output, timeline
         self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
         self.notes = [p.note for p in self._plans if p.note is not None]
-        lost = [note for p in self._plans for note in _losses(source, p, output)]
+        lost = [note for p in self._plans for note in _losses(source, p, output, is_file)]
         self.notes += lost
         changed = [p.note for p in self._plans if p.fate in (Fate.DROP, Fate.CONVERT) and p.note is not None]
         if strict and changed + lost:
@@ -73,6 +74,11 @@ class Passthrough:
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._held: Packet[Stream] | None = None
         self._flushed = False
+
+    @property
+    def carried(self) -> list[StreamInfo]:
+        """The streams that become tracks of the output, in their order; attached files are none."""
+        return [p.stream for p in self._plans if p.fate in (Fate.COPY, Fate.CONVERT)]
 
     def add_streams(self, out: OutputContainer, *, before_video: bool) -> None:
         """Add the output streams that lie before the source's video, or those behind it; then `start`."""
@@ -206,18 +212,19 @@ class Passthrough:
             self._container = None
 
 
-def _losses(source: SourceInfo, decided: StreamPlan, output: OutputFormat) -> list[str]:
+def _losses(source: SourceInfo, decided: StreamPlan, output: OutputFormat, is_file: bool) -> list[str]:
     """One line about each kind of thing that is said of a stream and that the container cannot hold."""
     stream = decided.stream
     if decided.fate not in (Fate.COPY, Fate.CONVERT):
         return []
     lost = {"tags": lost_stream_tags(source, stream, output), "marks": lost_dispositions(stream, output)}
-    return [
+    named = [
         f"{what} of {stream.type} {stream.index} left out, {output.label} cannot hold them: "
         + ", ".join(names)
         for what, names in lost.items()
         if names
     ]
+    return named + lost_track_facts(stream, output, is_file=is_file)
 
 
 def _moment(packet: Packet[Stream]) -> Fraction | None:

@@ -40,7 +40,8 @@ def plan_streams(
 ) -> list[StreamPlan]:
     """Decide about every stream except the main video, in the source's order.
 
-    audio, subtitles: "all", "none", "first" or a language ("eng"). cut: whether only a range is kept.
+    audio, subtitles: "all", "none", "first" or a language ("eng", "pt-BR"). cut: whether only a range is
+    kept.
 
     Raises UsageError if no stream has the wanted language.
     """
@@ -149,10 +150,16 @@ def _selected(source: SourceInfo, kind: str, which: str) -> set[int]:
     if which == "first":
         streams = streams[:1]
     elif which != "all":
-        languages = [s.language for s in streams]
-        streams = [s for s in streams if s.language and s.language.lower() == which.lower()]
+        languages = [s.language_tag or s.language for s in streams]
+        streams = [s for s in streams if _speaks(s, which.lower())]
         if not streams:
             known = sorted({language or "some without a language" for language in languages})
             has = ", ".join(known) or "none at all"
             raise UsageError(f"no {kind} stream has the language {which!r}", f"{source.path.name} has: {has}")
     return {s.index for s in streams}
+
+
+def _speaks(stream: StreamInfo, language: str) -> bool:
+    """A tag also answers to its beginnings: "zh-Hant-TW" to "zh" and "zh-Hant"."""
+    tag = (stream.language_tag or "").lower()
+    return language in ((stream.language or "").lower(), tag) or tag.startswith(f"{language}-")

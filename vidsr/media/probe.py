@@ -31,6 +31,7 @@ from vidsr.media.demux import is_address, main_video_stream, open_source, readin
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
+from vidsr.media.matroska_source import TrackFacts, read_tracks
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -58,6 +59,8 @@ class StreamInfo:
     """One stream of a container.
 
     type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
+    language: as FFmpeg names it ("por"). language_tag: in full, as Matroska can say it ("pt-BR").
+    is_enabled: whether the stream is to be used at all; Matroska alone can say that it is not.
     codec: the coding's name ("h264", "ass"), the MIME type of an attachment; None if FFmpeg knows none.
     start: time of the first packet in seconds, exact; None if unknown. sample_rate, channels: of sound,
         0 where the stream is too damaged to tell; width, height: of pictures, likewise.
@@ -75,6 +78,8 @@ class StreamInfo:
     channels: int | None = None
     width: int | None = None
     height: int | None = None
+    language_tag: str | None = None
+    is_enabled: bool = True
 
     @property
     def is_picture(self) -> bool:
@@ -242,7 +247,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=tuple(_stream_info(s) for s in container.streams),
+        streams=_stream_infos(path, container),
         chapters=tuple(_chapter_infos(container)),
         metadata=tuple(container.metadata.items()),
         hdr=HdrMetadata.of_frame(frame),
@@ -309,6 +314,26 @@ def _frame_count(
     if duration is not None and rate:
         return round(duration * rate), "duration x rate"
     return None, None
+
+
+def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
+    infos = [_stream_info(stream) for stream in container.streams]
+    if container.format.name != "matroska,webm" or is_address(path):
+        return tuple(infos)
+    tracks = read_tracks(path)
+    if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
+        return tuple(infos)  # then it is not known which is which
+    infos[: len(tracks)] = map(_with_facts, infos, tracks)
+    return tuple(infos)
+
+
+def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:
+    info = dataclasses.replace(info, language_tag=track.language_tag, is_enabled=track.is_enabled)
+    if track.language_tag is None or track.has_plain_language:
+        return info
+    language = track.language_tag.split("-", maxsplit=1)[0]
+    others = tuple((key, value) for key, value in info.metadata if key != "language")
+    return dataclasses.replace(info, language=language, metadata=(*others, ("language", language)))
 
 
 def _stream_info(stream: Stream) -> StreamInfo:

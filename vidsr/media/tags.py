@@ -157,6 +157,25 @@ def lost_dispositions(stream: StreamInfo, output: OutputFormat) -> list[str]:
     return sorted(_FOR_CHOOSING & set(stream.dispositions) - HELD_DISPOSITIONS.get(output.muxer, frozenset()))
 
 
+def lost_track_facts(stream: StreamInfo, output: OutputFormat, *, is_file: bool) -> list[str]:
+    """One line about each thing that Matroska alone can say of a stream, and only in a file: its header is
+    completed when all is written."""
+    if holds_track_facts(output, is_file=is_file):
+        return []
+    name, lost = f"{stream.type} {stream.index}", []
+    tag, plain = stream.language_tag, stream_tags(stream, output, copied=True).get("language")
+    if tag is not None and "-" in tag:
+        kept = plain is not None and output.has_times and _holds_stream_tag("language", plain, output)
+        lost.append(f"language {tag} of {name} " + (f"becomes {plain}" if kept else "is left out"))
+    if not stream.is_enabled:
+        lost.append(f"{name} is marked as not enabled in the source; that is left out")
+    return lost
+
+
+def holds_track_facts(output: OutputFormat, *, is_file: bool) -> bool:
+    return is_file and output.muxer in ("matroska", "webm")
+
+
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
     if output.muxer not in _HELD:
         return name != "creation_time" or output.muxer not in ("matroska", "webm")

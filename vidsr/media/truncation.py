@@ -9,11 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from vidsr.media.ebml import EbmlError, id_bytes
+from vidsr.media.matroska_ids import EBML
+from vidsr.media.matroska_layout import find_segment
+
 MAX_BOXES = 1_000_000
 """Top-level boxes that are followed at most; a fragmented MP4 of a day has some 100,000."""
 
-_EBML = b"\x1a\x45\xdf\xa3"
-_SEGMENT = b"\x18\x53\x80\x67"
+_EBML = id_bytes(EBML)
 
 
 def missing_bytes(path: Path) -> int:
@@ -56,19 +59,9 @@ def _boxes(file: BinaryIO, size: int) -> int:
 
 
 def _matroska(file: BinaryIO, size: int) -> int:
-    """EBML: header element, then the segment; a size of all ones means unknown (live recordings)."""
-    file.seek(0)
-    position = 0
-    for identifier in (_EBML, _SEGMENT):
-        file.seek(position)
-        header = file.read(12)
-        if not header.startswith(identifier) or len(header) < 12:
-            return 0
-        width = 9 - header[4].bit_length() if header[4] else 9
-        if width > 8:
-            return 0
-        value = int.from_bytes(header[4 : 4 + width], "big") & ((1 << (7 * width)) - 1)
-        if value == (1 << (7 * width)) - 1:
-            return 0
-        position += 4 + width + value
-    return max(position - size, 0)
+    """The segment's size; live recordings have none."""
+    try:
+        end = find_segment(file).end
+    except EbmlError:
+        return 0
+    return 0 if end is None else max(end - size, 0)

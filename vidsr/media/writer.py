@@ -36,11 +36,19 @@ from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
-from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
+from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
-from vidsr.media.tags import global_tags, lost_stream_tags, lost_tags, renamed_tags, stream_tags
+from vidsr.media.tags import (
+    global_tags,
+    holds_track_facts,
+    lost_stream_tags,
+    lost_tags,
+    lost_track_facts,
+    renamed_tags,
+    stream_tags,
+)
 from vidsr.media.target import Target
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import unsaid_words
@@ -108,9 +116,15 @@ class Writer:
         self._timeline = Timeline.of(source, segment, holds_negative=self.container.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(
-            source, self.container, self._timeline, audio=audio, subtitles=subtitles, strict=strict
+            source,
+            self.container,
+            self._timeline,
+            audio=audio,
+            subtitles=subtitles,
+            strict=strict,
+            is_file=pipe is None,
         )
-        self._notes = _losses(source, self.container)
+        self._notes = _losses(source, self.container, is_file=pipe is None)
         self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False
@@ -134,7 +148,7 @@ class Writer:
                 if strict:
                     self._refuse_losses()
                 self._passthrough.add_streams(self._muxer, before_video=False)
-                self._muxer.metadata.update(global_tags(source, self.container))
+                self._add_tags(self._muxer)
                 self._muxer.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
                 self._muxer.start_encoding()
             self._mux(self._passthrough.start())
@@ -176,6 +190,33 @@ class Writer:
     ) -> None:
         if self.written is None:
             self.abort()
+
+    def _add_tags(self, muxer: OutputContainer) -> None:
+        tags = global_tags(self._source, self.container)
+        self._header = self._header_changes(tags)
+        if self._header.padding:
+            tags = {key: value for key, value in tags.items() if key.lower() != "encoding_tool"}
+            tags["encoding_tool"] = self._header.padding
+        muxer.metadata.update(tags)
+
+    def _header_changes(self, tags: dict[str, str]) -> HeaderChanges:
+        """What FFmpeg's muxer of Matroska has no word for and is put in when it has closed the file."""
+        if not holds_track_facts(self.container, is_file=self._target.pipe is None):
+            return HeaderChanges()
+        video = self._source.streams[self._source.video_index]
+        tracks = self._passthrough.carried
+        tracks.insert(self._track, video)
+        changes = {
+            number: TrackChange(None, stream.language_tag, stream.is_enabled)
+            for number, stream in enumerate(tracks)
+            if stream.language_tag is not None or not stream.is_enabled
+        }
+        width, height, aspect = self._shape
+        if aspect and aspect != 1:
+            shown = round(width * aspect), height
+            changes[self._track] = TrackChange(shown, video.language_tag, video.is_enabled)
+        name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
+        return HeaderChanges(changes, name)
 
     def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
         source = self._source
@@ -327,7 +368,7 @@ class Writer:
                 self._muxer.close()
             self._passthrough.close()
             if self._target.pipe is None:
-                self._write_shape()
+                self._complete_header()
                 self._target.sync()
         except BaseException:
             self.abort()
@@ -341,17 +382,16 @@ class Writer:
                 f"{self._settings.name} gave {self._muxed_frames} packets for {self._count} frames"
             )
 
-    def _write_shape(self) -> None:
-        """Say in Matroska's header how the pictures are shown; the other muxers know from the encoder."""
-        width, height, aspect = self._shape
-        if self.container.muxer not in ("matroska", "webm") or not aspect or aspect == 1:
+    def _complete_header(self) -> None:
+        """Say in Matroska's header what its muxer has no word for; the other muxers know from the encoder."""
+        if not self._header.tracks:
             return
         try:
             with self._target.naming():
-                set_display_size(self.temporary, self._track, round(width * aspect), height)
+                complete(self.temporary, self._header)
         except UnknownLayoutError as error:
             raise OutputError(
-                f"{self._target.output.name}: its header has no place for its shape: {error}"
+                f"{self._target.output.name}: its header cannot be completed: {error}"
             ) from error
 
     def publish(self) -> None:
@@ -397,7 +437,7 @@ def _scaled_matrix(matrix: tuple[int, ...], factor: Fraction) -> tuple[int, ...]
     )
 
 
-def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
+def _losses(source: SourceInfo, output: OutputFormat, *, is_file: bool) -> list[str]:
     """One line about each thing that is not a stream and cannot be kept."""
     notes = [f"{extra} inside the video are left out" for extra in source.embedded_extras]
     if has_alpha(source.pixel_format):
@@ -415,7 +455,7 @@ def _losses(source: SourceInfo, output: OutputFormat) -> list[str]:
         notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")
     if lost := lost_stream_tags(source, source.streams[source.video_index], output):
         notes.append(f"tags of the video left out, {output.label} cannot hold them: {', '.join(lost)}")
-    return notes
+    return notes + lost_track_facts(source.streams[source.video_index], output, is_file=is_file)
 
 
 def _chapter_dicts(chapters: list[ChapterInfo]) -> list[Chapter]:

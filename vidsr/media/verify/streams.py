@@ -17,7 +17,13 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, StreamPlan
 from vidsr.media.probe import ChapterInfo, SourceInfo, StreamInfo
-from vidsr.media.tags import HELD_DISPOSITIONS, global_tags, lost_stream_tags, stream_tags
+from vidsr.media.tags import (
+    HELD_DISPOSITIONS,
+    global_tags,
+    holds_track_facts,
+    lost_stream_tags,
+    stream_tags,
+)
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.report import Check, Json, passed
 
@@ -134,11 +140,14 @@ def check_names(
         for c in carried
         if c.found is not None and kind_of(c.plan.stream) in ("audio", "subtitle", "video")
     ]
-    languages, titles, flags, tags = [], [], [], []
+    languages, titles, flags, enabled, tags = [], [], [], [], []
     for theirs, ours, copied in pairs:
         name = f"{theirs.type} {theirs.index}"
         wanted = stream_tags(theirs, container, copied=copied)
         languages.append((name, _language(wanted, container), _found_language(ours, container)))
+        if holds_track_facts(container, is_file=True):
+            languages.append((f"{name} in full", theirs.language_tag, ours.language_tag))
+            enabled.append((name, theirs.is_enabled, ours.is_enabled))
         if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
@@ -154,6 +163,8 @@ def check_names(
     yield _compared("languages", languages)
     yield _compared("titles", titles)
     yield _compared("dispositions", flags)
+    if enabled:
+        yield _compared("enabled", enabled)
     yield _compared("stream tags", tags)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf, anamorphic
 from tests.media.remake import remake
-from vidsr.media.matroska_display import UnknownLayoutError, set_display_size
+from vidsr.media.matroska_output import UnknownLayoutError, set_display_size
 
 
 def shown(path: Path, number: int = 0) -> Fraction:
