@@ -44,6 +44,9 @@ class InterruptedOnce:
     def show(self, event: object) -> None:
         pass
 
+    def announce_saving(self, error: BaseException) -> None:
+        pass
+
 
 def test_an_answer_that_a_signal_meets_half_way_is_kept() -> None:
     filling: Any = InterruptedOnce()
