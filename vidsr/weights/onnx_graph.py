@@ -24,7 +24,7 @@ from vidsr.weights.onnx_file import OnnxFile, read_onnx
 
 LEAST_KEPT = 16
 """Pixels of a fixed size that must be left between its halos, along either axis."""
-METHOD = 1
+METHOD = 2
 """Of measuring: raised when results may differ from those in people's caches."""
 
 
