@@ -61,8 +61,9 @@ def find_segment(file: BinaryIO) -> Element:
 def find_parts(file: BinaryIO, layout: Layout, wanted: Collection[int]) -> dict[int, bytes]:
     """Contents of parts of the segment, by id; the first of each, where it is in the file at all.
 
-    What a table of contents leads to behind the end of the file, which was cut off, is not there. Raises
-    EbmlError if one that lies before the clusters is torn, OSError.
+    Tables of contents are read only where something wanted is not found before the clusters. What one leads
+    to behind the end of the file, which was cut off, is not there. Raises EbmlError if one that lies before
+    the clusters is torn, OSError.
     """
     found: dict[int, bytes] = {}
     tables = []
@@ -72,7 +73,7 @@ def find_parts(file: BinaryIO, layout: Layout, wanted: Collection[int]) -> dict[
         elif part.id in wanted and part.id not in found:
             found[part.id] = read_content(file, part, LARGEST_PART_BYTES)
     read: set[int] = set()
-    while tables and len(read) < _MOST_TABLES:
+    while tables and len(read) < _MOST_TABLES and not found.keys() >= set(wanted):
         table = tables.pop(0)
         if table.begin in read:
             continue
