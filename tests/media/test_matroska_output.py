@@ -11,7 +11,11 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf, anamorphic
 from tests.media.remake import remake
-from vidsr.media.matroska_output import UnknownLayoutError, set_display_size
+from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
+
+
+def set_display_size(path: Path, track: int, width: int, height: int) -> None:
+    complete(path, HeaderChanges({track: TrackChange((width, height))}))
 
 
 def shown(path: Path, number: int = 0) -> Fraction:

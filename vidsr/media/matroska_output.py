@@ -93,11 +93,6 @@ def complete(path: Path, changes: HeaderChanges) -> None:
         file.write(header)
 
 
-def set_display_size(path: Path, track: int, width: int, height: int) -> None:
-    """Write into a finished file that a track's pictures are shown in this size; see `complete`."""
-    complete(path, HeaderChanges({track: TrackChange((width, height))}))
-
-
 def _rewritten(file: BinaryIO, changes: HeaderChanges) -> tuple[int, bytes]:
     """(where, what) to write over: everything from the SeekHead to the end of what moves."""
     layout = lay_out(file)

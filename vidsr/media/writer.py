@@ -206,15 +206,14 @@ class Writer:
         video = self._source.streams[self._source.video_index]
         tracks = self._passthrough.carried
         tracks.insert(self._track, video)
-        changes = {
-            number: TrackChange(None, stream.language_tag, stream.is_enabled)
-            for number, stream in enumerate(tracks)
-            if stream.language_tag is not None or not stream.is_enabled
-        }
         width, height, aspect = self._shape
-        if aspect and aspect != 1:
-            shown = round(width * aspect), height
-            changes[self._track] = TrackChange(shown, video.language_tag, video.is_enabled)
+        shown = (round(width * aspect), height) if aspect and aspect != 1 else None
+        changes: dict[int, TrackChange] = {}
+        for number, stream in enumerate(tracks):
+            display_size = shown if number == self._track else None
+            change = TrackChange(display_size, stream.language_tag, stream.is_enabled)
+            if change != TrackChange():
+                changes[number] = change
         name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
         return HeaderChanges(changes, name)
 
