@@ -28,7 +28,7 @@
     ├── DeviceError               the device does not exist or cannot do what was asked
     │   ├── DeviceMemoryError     the device ran out of memory
     │   └── DeviceFailedError     it stopped working, for this process at least
-    ├── ToolMissingError          a program or package that is not vidsr's own and not there
+    ├── ToolMissingError          a program or package that is not vidsr's own is not there, or of no use
     ├── TooLateError              no way of doing a job is done in time
     ├── ClusterError              the Ray cluster cannot be reached or used
     └── InterruptedByUser         exit 130: Ctrl+C or SIGTERM
@@ -214,7 +214,13 @@ class DeviceFailedError(DeviceError):
 
 
 class ToolMissingError(VidsrError):
-    """A program or package that is not vidsr's own is needed, and not there."""
+    """A program or package that is not vidsr's own is needed, and not there or of no use."""
+
+    @classmethod
+    def of_extra(cls, need: str, extra: str) -> ToolMissingError:
+        """What comes with one of vidsr's extras. need: what needs which ("--plot needs matplotlib")."""
+        hint = f'in the checkout of vidsr: pip install -c constraints.txt ".[{extra}]"'
+        return cls(f"{need}, which is not installed", hint)
 
 
 class TooLateError(VidsrError):

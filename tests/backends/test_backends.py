@@ -14,13 +14,14 @@ from torch import Tensor
 
 from tests.cuda import require_cuda
 from tests.paths import REPOSITORY
+from vidsr.backends import open as opening
 from vidsr.backends.base import Backend, Checkpoint, LostResultError, Result, never_stop
 from vidsr.backends.choose import choose_device, choose_precision
 from vidsr.backends.open import open_backend
 from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
 from vidsr.backends.torch_eager import TorchBackend
 from vidsr.channel import Stopped
-from vidsr.errors import DeviceError, UsageError
+from vidsr.errors import DeviceError, ToolMissingError, UsageError
 from vidsr.models.base import Network
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.models.rrdb import RRDBNet
@@ -175,6 +176,14 @@ def test_what_a_machine_lacks_is_refused_by_name() -> None:
             choose_device("cuda:1")
     with pytest.raises(UsageError, match="fp16 is slower"):
         choose_precision("fp16", torch.device("cpu"))
+
+
+def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "openvino_is_installed", lambda: False)
+    network = SRVGGNetCompact(num_feat=4, num_conv=1, upscale=2).eval()
+    with pytest.raises(ToolMissingError, match="needs OpenVINO, which is not installed") as caught:
+        open_backend(network, torch.device("cpu"), name="openvino")
+    assert '".[openvino]"' in str(caught.value.hint)
 
 
 def openvino_compact(streams: int = 2) -> OpenVinoBackend:

@@ -19,7 +19,7 @@ from vidsr.backends.onnx_session import OnnxSession
 from vidsr.backends.open import open_backend
 from vidsr.backends.openvino import openvino_is_installed
 from vidsr.channel import Stopped
-from vidsr.errors import ArchitectureError, DeviceError, UsageError
+from vidsr.errors import ArchitectureError, DeviceError, ToolMissingError, UsageError
 from vidsr.infer.tiles import TiledBackend
 from vidsr.job import BackendName, Precision
 from vidsr.models.base import EVERYWHERE
@@ -154,7 +154,7 @@ def test_a_runtime_without_cuda_says_so(tmp_path: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
     graph, _, _ = load_graph(write(compact(), tmp_path / "m.onnx"))
-    with pytest.raises(DeviceError, match="no CUDA support"):
+    with pytest.raises(ToolMissingError, match="no CUDA support"):
         OnnxSession(graph.content, graph.source, graph.result.name, torch.device("cuda", 0))
 
 

@@ -10,7 +10,7 @@ import torch
 from vidsr.backends.open import open_backend
 from vidsr.backends.torch_compiled import CompiledTorchBackend, compiler_is_installed
 from vidsr.channel import Stopped
-from vidsr.errors import DeviceError
+from vidsr.errors import ToolMissingError
 from vidsr.models.compact import SRVGGNetCompact
 
 CPU = torch.device("cpu")
@@ -67,5 +67,5 @@ def test_the_checkpoint_is_asked_before_a_call(
 
 def test_without_a_compiler_it_is_refused(network: SRVGGNetCompact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(DeviceError, match=r"needs a C\+\+ compiler"):
+    with pytest.raises(ToolMissingError, match=r"needs a C\+\+ compiler"):
         open_backend(network, CPU, name="inductor", precision="fp32")

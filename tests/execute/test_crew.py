@@ -18,7 +18,9 @@ from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
-from vidsr.errors import DeviceError, FrameSizeError, InterruptedByUser
+from vidsr.errors import DeviceError, FrameSizeError, InterruptedByUser, ToolMissingError
+from vidsr.execute import worker_process
+from vidsr.execute.messages import Failed
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
@@ -214,3 +216,17 @@ def test_what_is_written_in_one_go_has_one_device_and_says_so(
     run(clips("b_frames.mkv"), tmp_path / "out.mkv", repeat_2x, events.append, resume="never")
     assert Note("the work cannot be divided: it is to be written in one go; only cpu is used") in events
     assert (tmp_path / "out.mkv").exists()
+
+
+def test_what_one_worker_lacks_is_left_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(_: object, __: str) -> None:
+        raise ToolMissingError("inductor needs Triton on CUDA", "install it")
+
+    monkeypatch.setattr(worker_process._Process, "live", lacking)
+    ours, theirs = multiprocessing.Pipe()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        worker_process.serve(Job(SAMPLE, Path("out.mkv")), "cuda:0", theirs, None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ours.recv() == Failed("ToolMissingError", "inductor needs Triton on CUDA", "install it", True)

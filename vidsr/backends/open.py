@@ -14,7 +14,7 @@ from vidsr.backends.onnx_runtime import OnnxRuntimeBackend
 from vidsr.backends.openvino import OpenVinoBackend, openvino_is_installed
 from vidsr.backends.torch_compiled import CompiledTorchBackend
 from vidsr.backends.torch_eager import TorchBackend
-from vidsr.errors import ArchitectureError, DeviceError, UsageError
+from vidsr.errors import ArchitectureError, DeviceError, ToolMissingError, UsageError
 from vidsr.job import BackendName, Precision
 from vidsr.models.base import Network
 from vidsr.models.foreign import ForeignNetwork
@@ -36,14 +36,15 @@ def open_backend(
     constants: the network's own in int8, where there are some; used for that precision only.
 
     "auto" is OpenVINO on CPUs where it is installed (extra `openvino`); everywhere else torch for
-    networks and ONNX Runtime for graphs. Raises DeviceError where the named backend is missing or cannot
-    use the device, UsageError where it cannot run this kind of network in this number format.
+    networks and ONNX Runtime for graphs. Raises ToolMissingError where what the named backend needs is not
+    installed, DeviceError where it cannot use the device, UsageError where it cannot run this kind of
+    network in this number format.
     """
     if name == "openvino":
         if device.type != "cpu":
             raise DeviceError(f"the openvino backend runs on the CPU, not on {device}", "pass --device cpu")
         if not openvino_is_installed():
-            raise DeviceError("OpenVINO is not installed", "install vidsr with the extra [openvino]")
+            raise ToolMissingError.of_extra("--backend openvino needs OpenVINO", "openvino")
     with_openvino = name == "openvino" or (
         name == "auto" and device.type == "cpu" and openvino_is_installed()
     )

@@ -25,7 +25,7 @@ from vidsr.backends.base import Checkpoint, never_stop
 from vidsr.backends.choose import VOLTA
 from vidsr.backends.device_faults import is_out_of_memory
 from vidsr.backends.torch_eager import TorchBackend, full_float32, out_of_memory
-from vidsr.errors import DeviceError
+from vidsr.errors import DeviceError, ToolMissingError
 from vidsr.models.base import Network
 
 COMPILERS = ("c++", "g++", "clang++", "cl")
@@ -50,9 +50,11 @@ class CompiledTorchBackend(TorchBackend):
         *,
         checkpoint: Checkpoint = never_stop,
     ) -> None:
-        """Raises DeviceError where inductor lacks what it needs: a C++ compiler, on CUDA Triton."""
+        """Raises ToolMissingError without what inductor needs: a C++ compiler, on CUDA Triton; DeviceError
+        for cards that it cannot compile for.
+        """
         if device.type == "cpu" and not compiler_is_installed():
-            raise DeviceError(
+            raise ToolMissingError(
                 "inductor needs a C++ compiler", "install g++ or clang++, or leave out --backend"
             )
         if device.type == "cuda":
@@ -108,7 +110,7 @@ def _unwarned() -> Iterator[None]:
 
 def _check_triton(device: torch.device) -> None:
     if importlib.util.find_spec("triton") is None:
-        raise DeviceError("inductor needs Triton on CUDA", "install triton, or leave out --backend")
+        raise ToolMissingError("inductor needs Triton on CUDA", "install triton, or leave out --backend")
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < VOLTA:
         raise DeviceError(
             f"inductor cannot compile for {torch.cuda.get_device_name(device)}", "leave out --backend"

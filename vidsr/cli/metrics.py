@@ -137,12 +137,17 @@ def _write_files(found: Comparison, json_file: Path | None, plot: Path | None) -
 
 
 def _vmaf_program(named: Path | None) -> tuple[Path | None, str | None]:
-    """(an ffmpeg that can measure VMAF, or why there is none)."""
+    """(an ffmpeg that can measure VMAF, or why there is none).
+
+    Raises ToolMissingError where one was asked for by name.
+    """
     from vidsr.metrics.vmaf import find_ffmpeg
 
     try:
         return find_ffmpeg(named), None
     except ToolMissingError as error:
+        if named is not None:
+            raise
         return None, f"{error.message}; {error.hint}"
 
 

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from vidsr.channel import StopSignal
-from vidsr.errors import DeviceError, InterruptedByUser, VidsrError
+from vidsr.errors import DeviceError, InterruptedByUser, ToolMissingError, VidsrError
 from vidsr.execute.messages import (
     Begin,
     Done,
@@ -52,7 +52,7 @@ def serve(job: Job, device: str, connection: Connection, cores: frozenset[int] |
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is gone: nobody wants anything of this any more
     except VidsrError as error:
-        is_local = isinstance(error, DeviceError)
+        is_local = isinstance(error, DeviceError | ToolMissingError)
         process.send(Failed(type(error).__name__, error.message, error.hint, is_local))
     except Exception as error:
         process.send(Failed(type(error).__name__, str(error), None, is_local=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from vidsr.errors import EncoderError, UnknownNameError, UsageError
+from vidsr.errors import ToolMissingError, UnknownNameError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.media.encoder_table import KNOWN, Quality
 from vidsr.media.encoders import (
@@ -54,19 +54,21 @@ class Offer:
 
 @cache
 def find_program(wish: str) -> str:
-    """The path of a program that is named as a path or lies on PATH. Raises EncoderError."""
+    """The path of a program that is named as a path or lies on PATH. Raises ToolMissingError."""
     found = shutil.which(wish)
     if found is None:
-        raise EncoderError(f"there is no program {wish!r}", "install ffmpeg, or name its path: --ffmpeg=PATH")
+        raise ToolMissingError(
+            f"there is no program {wish!r}", "install ffmpeg, or name its path: --ffmpeg=PATH"
+        )
     return found
 
 
 @cache
 def version_of(program: str) -> str:
-    """What the program calls itself ("ffmpeg version 7.1"). Raises EncoderError if it is no ffmpeg."""
+    """What the program calls itself ("ffmpeg version 7.1"). Raises ToolMissingError if it is no ffmpeg."""
     words = _answer(program, "-version").splitlines()
     if not words or "version" not in words[0]:
-        raise EncoderError(f"{program} is not ffmpeg", "name the path of an ffmpeg program")
+        raise ToolMissingError(f"{program} is not ffmpeg", "name the path of an ffmpeg program")
     return words[0].partition(" Copyright")[0]
 
 
@@ -74,7 +76,7 @@ def version_of(program: str) -> str:
 def offer_of(program: str, name: str) -> Offer:
     """What the program's encoder takes.
 
-    Raises UnknownNameError if it has none of that name, EncoderError if it is no ffmpeg.
+    Raises UnknownNameError if it has none of that name, ToolMissingError if it is no ffmpeg.
     """
     version_of(program)
     listed = dict(_LISTED.findall(_answer(program, "-encoders")))
@@ -104,8 +106,8 @@ def program_settings(
 ) -> EncoderSettings:
     """Settings for an encoder of a program; as `settings_for`, but opened by nobody yet.
 
-    Raises UnknownNameError (encoder, pixel format, option), UsageError (no such knob), EncoderError (no such
-    program, the container cannot hold the codec).
+    Raises UnknownNameError (encoder, pixel format, option), UsageError (no such knob), ToolMissingError (no
+    such program), EncoderError (the container cannot hold the codec).
     """
     path = find_program(program)
     offer = offer_of(path, name)
@@ -180,7 +182,7 @@ def _answer(program: str, *words: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EncoderError(
+        raise ToolMissingError(
             f"{program} cannot be run: {error}", "name the path of an ffmpeg program"
         ) from error
     return done.stdout.decode(errors="replace")

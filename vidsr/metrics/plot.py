@@ -27,10 +27,7 @@ COLORS = {"psnr": "#1f6fb4", "ssim": "#c4521a", "vmaf": "#2a8a43"}
 def check_can_plot() -> None:
     """Raises ToolMissingError before any work is done."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ToolMissingError(
-            "--plot needs matplotlib, which is not installed",
-            "pip install matplotlib, or install vidsr with the extra plot",
-        )
+        raise ToolMissingError.of_extra("--plot needs matplotlib", "plot")
 
 
 def draw(comparison: Comparison) -> bytes:

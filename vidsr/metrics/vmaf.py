@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from vidsr.errors import ToolMissingError, UsageError, VidsrError
+from vidsr.errors import ToolMissingError, VidsrError
 from vidsr.frames import PixelFormat
 from vidsr.metrics.meeting import Meeting, Side
 
@@ -27,13 +27,13 @@ NAME_ONE = "name one with libvmaf by --ffmpeg PATH"
 def find_ffmpeg(named: Path | None) -> Path:
     """An ffmpeg with libvmaf: the one that is named, else the one on PATH.
 
-    Raises UsageError if the named one is none, ToolMissingError if PATH has none.
+    Raises ToolMissingError.
     """
     found = shutil.which(named or "ffmpeg")
     if found is None:
         if named is None:
             raise ToolMissingError("there is no ffmpeg on PATH", NAME_ONE)
-        raise UsageError(f"--ffmpeg {named}: no such program", "name an ffmpeg that can be run")
+        raise ToolMissingError(f"--ffmpeg {named}: no such program", "name an ffmpeg that can be run")
     try:
         asked = subprocess.run(
             [found, "-hide_banner", "-h", "filter=libvmaf"],
@@ -49,7 +49,7 @@ def find_ffmpeg(named: Path | None) -> Path:
     if not knows:
         if named is None:
             raise ToolMissingError(f"{found} has no libvmaf", NAME_ONE)
-        raise UsageError(
+        raise ToolMissingError(
             f"--ffmpeg {named} has no libvmaf", "the builds of ffmpeg.org's download page have it"
         )
     return Path(found)

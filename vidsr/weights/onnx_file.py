@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidsr.errors import ArchitectureError, WeightsError, WeightsFormatError
+from vidsr.errors import ArchitectureError, ToolMissingError, WeightsFormatError
 from vidsr.models.graph import Layout, NumberFormat, Port
 
 if TYPE_CHECKING:
@@ -47,13 +47,10 @@ def read_onnx(path: Path) -> OnnxFile:
     """Read a model and its external data.
 
     Raises WeightsFormatError for what is no ONNX model, is too large or refers to files outside its
-    folder; ArchitectureError where it takes anything but RGB pictures; WeightsError without the extra.
+    folder; ArchitectureError where it takes anything but RGB pictures; ToolMissingError without the extra.
     """
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        raise WeightsError(
-            f"{path} needs the packages that run ONNX models: {', '.join(missing)} missing",
-            "install vidsr with the extra [onnx]",
-        )
+        raise ToolMissingError.of_extra(f"{path} needs {' and '.join(missing)}", "onnx")
     from google.protobuf.message import DecodeError  # noqa: PLC0415 (comes with onnx)
     from onnx import ModelProto  # noqa: PLC0415 (an optional dependency)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from vidsr.errors import ArchitectureError, WeightsError
+from vidsr.errors import ArchitectureError, ToolMissingError
 from vidsr.models.foreign import ForeignNetwork
 from vidsr.weights.formats import INTEGERS, PTH_SUFFIXES
 from vidsr.weights.keys import unwrap
@@ -26,7 +26,7 @@ def load_other_family(path: Path, unknown: ArchitectureError) -> ForeignNetwork:
     """The network in a checkpoint that our own detection gave up on.
 
     unknown: what that said, raised again where spandrel is not installed or does not know better.
-    Raises WeightsError where spandrel is there but cannot be used, ArchitectureError where the
+    Raises ToolMissingError where spandrel is there but cannot be used, ArchitectureError where the
     network is none that enlarges RGB pictures.
     """
     if path.suffix.lower() not in SUFFIXES or importlib.util.find_spec(PACKAGE) is None:
@@ -62,7 +62,7 @@ def _import(path: Path) -> Any:
         return importlib.import_module(PACKAGE)
     except (ImportError, RuntimeError, OSError) as error:  # torchvision of another torch raises any of these
         reason = " ".join(str(error).split())
-        raise WeightsError(
+        raise ToolMissingError(
             f"{path} needs {PACKAGE}, which does not start: {reason}",
             "install the torchvision that matches the installed torch",
         ) from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vidsr.errors import ToolMissingError
 from vidsr.execute.cluster.orders import Answer, Piece
 from vidsr.execute.cluster.work import Work
 from vidsr.execute.leases import Task
@@ -57,3 +58,18 @@ def test_an_answer_that_a_signal_meets_half_way_is_kept() -> None:
     with pytest.raises(KeyboardInterrupt):
         Work(ray, roster, None, order, filling).complete([Task(Stretch(SEGMENT), 0)])
     assert filling.receipts == [RECEIPT]
+
+
+def test_what_one_node_lacks_is_left_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    from vidsr.execute.cluster import node
+
+    def lacking(_: object) -> None:
+        raise ToolMissingError("--backend openvino needs OpenVINO", "install it")
+
+    monkeypatch.setattr(node, "_bench", lacking)
+    monkeypatch.setattr(node, "_answer", lambda: Answer("host", "node"))
+    order: Any = None
+    failure = node.introduce(order).failure
+    assert failure is not None
+    assert (failure.kind, failure.is_local) == ("ToolMissingError", True)

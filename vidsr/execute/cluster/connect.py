@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr import __version__
-from vidsr.errors import ClusterError, UsageError
+from vidsr.errors import ClusterError, ToolMissingError, UsageError
 from vidsr.execute.cluster.files import NeededFile
 from vidsr.execute.cluster.sizing import Resources
 
@@ -61,15 +61,13 @@ def connected(address: str) -> Iterator[Any]:
     address: HOST:PORT; "auto" = the cluster that RAY_ADDRESS or a `ray start` on this machine names, or else
     one that is begun here and ends with the block.
 
-    Raises UsageError if Ray is not installed, ClusterError if there is no cluster at the address.
+    Raises ToolMissingError if Ray is not installed, ClusterError if there is no cluster at the address.
     """
     _set_environment()
     try:
         import ray
     except ImportError as error:
-        raise UsageError(
-            "--ray needs Ray, which is not installed", 'pip install -c constraints.txt ".[ray]"'
-        ) from error
+        raise ToolMissingError.of_extra("--ray needs Ray", "ray") from error
     if ray.is_initialized():
         yield ray
         return

@@ -19,7 +19,14 @@ import ray
 
 from vidsr import __version__
 from vidsr.channel import StopSignal
-from vidsr.errors import ClusterError, DeviceError, InterruptedByUser, OutputError, VidsrError
+from vidsr.errors import (
+    ClusterError,
+    DeviceError,
+    InterruptedByUser,
+    OutputError,
+    ToolMissingError,
+    VidsrError,
+)
 from vidsr.execute.cluster.files import NeededFile, own_folder, receive
 from vidsr.execute.cluster.orders import Answer, Order, Piece
 from vidsr.execute.identity import without_number
@@ -31,7 +38,7 @@ from vidsr.media.segment_reader import Stretch
 from vidsr.pipeline import Snapshot
 from vidsr.segments.workspace import Workspace
 
-_OTHER_NODES_MAY_DO_BETTER = (DeviceError, OutputError, ClusterError)
+_OTHER_NODES_MAY_DO_BETTER = (DeviceError, ToolMissingError, OutputError, ClusterError)
 
 
 class _FilesMissingError(VidsrError):
