@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import stat
 import threading
@@ -31,6 +32,7 @@ from vidsr.errors import (
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
+from vidsr.media import ffmpeg_encoder
 from vidsr.media.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.probe import probe
@@ -196,10 +198,10 @@ def test_a_program_that_fails_at_the_end_is_an_error(tmp_path: Path, repeat_2x: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "tried"]
 
 
-def _encoder(width: int = 640, height: int = 480) -> tuple[FfmpegEncoder, Frame]:
+def _encoder(width: int = 640, height: int = 480, program: str = PROGRAM) -> tuple[FfmpegEncoder, Frame]:
     info, layout = probe(SAMPLE), PixelFormat.parse("yuv420p")
     color = source_color(info)
-    settings = program_settings(PROGRAM, "libx264", preset="ultrafast", source=layout)
+    settings = program_settings(program, "libx264", preset="ultrafast", source=layout)
     planes = flat_planes(layout, width, height, 100)
     frame = Frame(planes, layout, color, 0, info.time_base, 0, 42)
     return FfmpegEncoder(info, settings, width=width, height=height, color=color), frame
@@ -213,6 +215,56 @@ def test_a_killed_program_is_one_clear_error() -> None:
     with pytest.raises(EncoderError, match="was ended by signal 9"):  # a pipe takes some frames before
         _ = [encoder.encode(_at(frame, number)) for number in range(1, 200)]
     assert encoder._process.poll() is not None
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
+
+
+@posix
+def test_a_program_that_answers_no_trial_is_an_error_and_nothing_of_it_is_left(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ffmpeg_encoder, "TRIAL_SECONDS", 0.5)
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    reading = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    program = script(
+        tmp_path / "ffmpeg",
+        'case "$*" in *pipe:0*)',
+        f"exec 9>{held}; echo . >&9; echo '[error] thinking' >&2; sleep 300;; esac",
+    )
+    with pytest.raises(EncoderError, match=r"has not encoded 2 pictures in 0\.5 s: thinking") as caught:
+        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, encoder=request(program=program))
+    assert "--encoder-preset" in str(caught.value.hint)
+    watch = select.poll()
+    watch.register(reading, select.POLLHUP)
+    assert os.read(reading, 9) == b".\n"
+    assert [event for _, event in watch.poll(5000)] == [select.POLLHUP]  # nobody holds its other end
+    os.close(reading)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "held"]
+
+
+@posix
+def test_a_program_that_does_not_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "tried"
+    program = script(
+        tmp_path / "ffmpeg",
+        f'case "$*" in *pipe:0*) "{PROGRAM}" "$@"',
+        f"test -e {marker} && exec >&- && sleep 300",
+        f"touch {marker}; exit 0;; esac",
+    )
+    encoder, frame = _encoder(program=program)
+    encoder.encode(frame)
+    monkeypatch.setattr(ffmpeg_encoder, "END_SECONDS", 0.5)
+    with pytest.raises(EncoderError, match=r"does not end within 0\.5 s"):
+        encoder.flush()
+    assert encoder._process.poll() is not None
+
+
+@posix
+def test_a_closed_encoder_ends_what_a_script_has_started_too(tmp_path: Path) -> None:
+    program = script(tmp_path / "ffmpeg", f'"{PROGRAM}" "$@"; exit $?')
+    encoder, frame = _encoder(program=program)
+    encoder.encode(frame)
+    encoder.close()
     assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
 
 

@@ -11,8 +11,11 @@ It knows one process; which encoders a build has is told by `ffmpeg_program`.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -41,6 +44,9 @@ TRIAL_FRAMES = 2
 
 CARRIERS = ("nut", "matroska")
 """In which packets come back; the second for codings that the first has no name for (VVC)."""
+
+TRIAL_SECONDS = 300
+"""For a trial; two pictures of 7680x4320 take libaom's slowest preset one minute on two cores."""
 
 END_SECONDS = 10
 """How long a program that closed its input is given to end."""
@@ -225,19 +231,45 @@ def _tried(command: tuple[str, ...], pixel_format: str, size: tuple[int, int], r
             picture.pts, picture.time_base = number, 1 / rate
             for packet in stream.encode(picture):
                 container.mux_one(packet)
+    code, made, said = _run(command, given.getvalue())
+    lines = said.decode(errors="replace").splitlines()
+    doubts = [line for line in lines if _is_doubt(line)]
+    if code or doubts or not made:
+        return _Outcome(made, _first_words(lines if code else doubts) or "nothing came back")
+    return _Outcome(made, None)
+
+
+def _run(command: tuple[str, ...], given: bytes) -> tuple[int, bytes, bytes]:
+    """(exit code, output, messages). Whatever happens, nothing of the program is left."""
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            command, input=given.getvalue(), capture_output=True, start_new_session=True, check=False
-        )
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     except OSError as error:
         raise EncoderError(f"{command[0]} cannot be run: {error.strerror}") from error
-    lines = done.stderr.decode(errors="replace").splitlines()
-    doubts = [line for line in lines if _is_doubt(line)]
-    if done.returncode or doubts or not done.stdout:
-        return _Outcome(
-            done.stdout, _first_words(lines if done.returncode else doubts) or "nothing came back"
-        )
-    return _Outcome(done.stdout, None)
+    with process:
+        try:
+            made, said = process.communicate(given, TRIAL_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            _kill(process)
+            words = _first_words((error.stderr or b"").decode(errors="replace").splitlines())
+            raise EncoderError(
+                f"{command[0]} has not encoded {TRIAL_FRAMES} pictures in {TRIAL_SECONDS} s"
+                + (f": {words}" if words else ""),
+                "choose a faster --encoder-preset, or leave --ffmpeg out",
+            ) from error
+        except BaseException:
+            _kill(process)
+            raise
+    return process.returncode, made, said
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """A program that runs, and what it has started: a script's ffmpeg would go on, and hold our pipes."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended
+            os.killpg(process.pid, signal.SIGKILL)  # it has a session, and so a group, of its own
+    else:
+        process.kill()
 
 
 def _is_doubt(line: str) -> bool:
@@ -298,8 +330,9 @@ class FfmpegEncoder:
             assert self._process.stdin is not None
             self._process.stdin.close()
             self._reading.join()
-            if self._process.wait(END_SECONDS) or self._trouble:
-                raise self.failure()
+            code = self.ended()
+            if code != 0 or self._trouble:
+                raise self.failure(code)
             if self._header != self.stream_header:
                 raise EncoderError(
                     f"{self._program} gives every piece another stream header", "choose another --encoder"
@@ -311,7 +344,7 @@ class FfmpegEncoder:
     def close(self) -> None:
         """End the program if it still runs; harmless when called again."""
         if self._process.poll() is None:
-            self._process.kill()
+            _kill(self._process)
         self._process.wait()
         self._reading.join()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -322,17 +355,23 @@ class FfmpegEncoder:
                     continue
         self._words.close()
 
-    def failure(self) -> EncoderError:
-        """What is to be said when the program has ended or is not needed any more."""
-        try:
-            code: int | None = self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            code = None
+    def failure(self, code: int | None) -> EncoderError:
+        """What is to be said when the program has ended or is not needed any more. code: as of `ended`."""
         self._words.seek(0)
         words = _first_words(self._words.read().decode(errors="replace").splitlines())
-        how = "does not end" if code is None else f"was ended by signal {-code}" if code < 0 else "failed"
+        if code is None:
+            how = f"does not end within {END_SECONDS} s"
+        else:
+            how = f"was ended by signal {-code}" if code < 0 else "failed"
         trouble = f": {words or self._trouble}" if words or self._trouble else ""
         return EncoderError(f"{self._program} {how}{trouble}", "leave --ffmpeg out to encode without it")
+
+    def ended(self) -> int | None:
+        """The exit code of a program that has no reason to go on; None if it does so all the same."""
+        try:
+            return self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
 
     def _ready(self) -> list[Packet[Any]]:
         packets: list[Packet[Any]] = []
@@ -364,7 +403,7 @@ class FfmpegEncoder:
         except (av.error.FFmpegError, IndexError) as error:
             self._trouble = reason(error) if isinstance(error, av.error.FFmpegError) else "no video came back"
             if self._process.poll() is None and not isinstance(error, av.error.EOFError | IndexError):
-                self._process.kill()  # nobody reads any more: it must not wait for that
+                _kill(self._process)  # nobody reads any more: it must not wait for that
 
 
 class _Ending:
@@ -380,7 +419,7 @@ class _Ending:
         if error is None:
             return
         gone = isinstance(error, OSError | av.error.FFmpegError)
-        failure = self._encoder.failure() if gone else None
+        failure = self._encoder.failure(self._encoder.ended()) if gone else None
         self._encoder.close()
         if failure is not None:
             raise failure from error
