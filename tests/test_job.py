@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidsr.errors import UsageError
-from vidsr.job import Job, RangeRequest, Segment, SegmentReceipt, SizeRequest
+from vidsr.job import _RESOLVED_LATER, Job, RangeRequest, Segment, SegmentReceipt, SizeRequest
 from vidsr.media.damage import Damage
 
 SD = (640, 480)
@@ -72,6 +73,13 @@ def test_wishes_hold_what_nothing_else_tells_about_the_pixels() -> None:
     job = Job(Path("a.mkv"), Path("b.mkv"))
     assert job.wishes() == Job(Path("elsewhere.mkv"), Path("c.mkv"), audio="none", overwrite=True).wishes()
     assert job.wishes() != Job(Path("a.mkv"), Path("b.mkv"), tile=64).wishes()
+
+
+def test_what_is_no_wish_is_a_field_of_a_job() -> None:
+    """A name that is misspelt there would make a wish of what is none: the job could not be continued."""
+    assert {field.name for field in dataclasses.fields(Job)} >= _RESOLVED_LATER
+    left_out = Job(Path("a.mkv"), Path("b.mkv")).to_json().keys() - _RESOLVED_LATER
+    assert Job(Path("a.mkv"), Path("b.mkv")).wishes().keys() == left_out
 
 
 def test_a_receipt_survives_json() -> None:
