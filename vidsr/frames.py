@@ -7,7 +7,8 @@ are the numbers of ITU-T H.273 (the same as FFmpeg's AVCOL_* constants).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 from typing import Literal
@@ -80,6 +81,21 @@ class Color:
     primaries: int = 2
     transfer: int = 2
     chroma_location: ChromaLocation = ChromaLocation.UNSPECIFIED
+
+    def to_json(self) -> dict[str, int]:
+        """The numbers by their fields' names."""
+        return {name: int(number) for name, number in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, int]) -> Color:
+        """Raises KeyError or ValueError for anything but what `to_json` gives."""
+        return cls(
+            matrix=Matrix(fields["matrix"]),
+            range=Range(fields["range"]),
+            primaries=fields["primaries"],
+            transfer=fields["transfer"],
+            chroma_location=ChromaLocation(fields["chroma_location"]),
+        )
 
 
 _YUV_NAME = re.compile(r"yuv(?P<jpeg>j?)(?P<sub>4(?:10|11|20|22|40|44))p(?P<bits>9|10|12|14|16)?(?:le)?")

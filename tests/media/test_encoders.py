@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from tests.media.clips import ClipShelf
 from tests.media.copies import copy
 from tests.media.remake import BT601, BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
-from vidsr.frames import Color, Frame, Matrix, PixelFormat, Range
+from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encoders import (
     EncoderInfo,
@@ -180,6 +181,30 @@ def test_defaults_are_filled_in() -> None:
     assert dict(settings.options) == {"crf": "18", "preset": "medium"}
     settings = settings_for("libsvtav1", crf=31.5, preset="10", source=YUV420)
     assert dict(settings.options) == {"crf": "31.5", "preset": "10"}
+
+
+def test_settings_and_colours_survive_json_in_the_form_that_journals_have() -> None:
+    settings = settings_for("libx264", crf=17, options={"bf": "2"}, source=YUV420, threads=3)
+    settings = replace(settings, post_filters="unsharp", program="/usr/bin/ffmpeg")
+    written = json.loads(json.dumps(settings.to_json()))
+    assert written == {
+        "name": "libx264",
+        "crf": 17,
+        "preset": "medium",
+        "pixel_format": "yuv420p",
+        "options": {"crf": "17", "preset": "medium", "bf": "2"},
+        "threads": 3,
+        "coded_format": "yuv420p",
+        "post_filters": "unsharp",
+        "program": "/usr/bin/ffmpeg",
+    }
+    assert EncoderSettings.from_json(written) == settings
+    color = Color(Matrix.SMPTE170M, Range.FULL, 6, 13, ChromaLocation.TOPLEFT)
+    written = json.loads(json.dumps(color.to_json()))
+    assert written == {"matrix": 6, "range": 2, "primaries": 6, "transfer": 13, "chroma_location": 3}
+    again = Color.from_json(written)
+    assert again == color
+    assert [type(value) for value in astuple(again)] == [Matrix, Range, int, int, ChromaLocation]
 
 
 def test_own_rate_control_replaces_the_default_quality() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from vidsr.channel import StopSignal
 from vidsr.errors import JobError
 from vidsr.execute.prepare import Prepared
-from vidsr.frames import ChromaLocation, Color, Matrix, Range
+from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.demux import allow_network
 from vidsr.media.encoders import EncoderSettings
@@ -25,20 +24,10 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
     """What putting the segments together needs to know, as JSON values."""
     settings, target, job = prepared.settings, prepared.target, prepared.job
     return {
-        "encoder": {
-            "name": settings.name,
-            "crf": settings.crf,
-            "preset": settings.preset,
-            "pixel_format": settings.pixel_format,
-            "options": dict(settings.options),
-            "threads": settings.threads,
-            "coded_format": settings.coded_format,
-            "post_filters": settings.post_filters,
-            "program": settings.program,
-        },
+        "encoder": settings.to_json(),
         "width": target.width,
         "height": target.height,
-        "color": asdict(target.color),
+        "color": target.color.to_json(),
         "filtering": None if prepared.filtering is None else _filtering_to_json(prepared.filtering),
         "audio": job.audio,
         "subtitles": job.subtitles,
@@ -67,10 +56,10 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     with Writer(
         target,
         _source(Path(record.source), plan["filtering"]),
-        _settings(plan["encoder"]),
+        EncoderSettings.from_json(plan["encoder"]),
         width=plan["width"],
         height=plan["height"],
-        color=_color(plan["color"]),
+        color=Color.from_json(plan["color"]),
         segment=segment,
         audio=plan["audio"],
         subtitles=plan["subtitles"],
@@ -112,17 +101,3 @@ def _source(path: Path, filtering: dict[str, Any] | None) -> SourceInfo:
         return info
     steps = tuple(FilterStep(name, arguments) for name, arguments in filtering["steps"])
     return Filtering.of(info, Segment(filtering["start_pts"], filtering["end_pts"]), steps).info
-
-
-def _settings(fields: dict[str, Any]) -> EncoderSettings:
-    return EncoderSettings(**fields)
-
-
-def _color(fields: dict[str, Any]) -> Color:
-    return Color(
-        matrix=Matrix(fields["matrix"]),
-        range=Range(fields["range"]),
-        primaries=fields["primaries"],
-        transfer=fields["transfer"],
-        chroma_location=ChromaLocation(fields["chroma_location"]),
-    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import av
 import av.error
@@ -96,6 +97,16 @@ class EncoderSettings:
     @property
     def layout(self) -> PixelFormat:
         return PixelFormat.parse(self.pixel_format)
+
+    def to_json(self) -> dict[str, Any]:
+        return {known.name: getattr(self, known.name) for known in fields(self)} | {
+            "options": dict(self.options)
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EncoderSettings:
+        """Raises KeyError or TypeError for anything but what `to_json` gives."""
+        return cls(**{**values, "options": MappingProxyType(dict(values["options"]))})
 
 
 def list_encoders() -> list[EncoderInfo]:
