@@ -58,7 +58,7 @@ def _shapes(height: int, width: int, rng: Rng) -> npt.NDArray[np.float64]:
     y, x = np.mgrid[0:height, 0:width]
     slope = rng.normal(size=2) / (height, width)
     fade = (y * slope[0] + x * slope[1])[..., None]
-    picture = np.clip(rng.random(3) + fade * rng.normal(size=3) * 0.5, 0, 1)
+    picture: npt.NDArray[np.float64] = np.clip(rng.random(3) + fade * rng.normal(size=3) * 0.5, 0, 1)
     for _ in range(60):
         middle = rng.random(2) * (height, width)
         turn = rng.random() * np.pi
@@ -133,8 +133,8 @@ def _through_x264(picture: Picture, rng: Rng) -> Picture:
         )
         container.mux([*stream.encode(frame), *stream.encode(None)])
     file.seek(0)
-    with av.open(file) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+    with av.open(file, "r") as coded:
+        return np.asarray(next(coded.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
 
 
 def _cut(picture: Picture, side: int, rng: Rng) -> Tensor:

@@ -22,6 +22,7 @@ import math
 import statistics
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -50,6 +51,8 @@ class Chain(nn.Module):
     reads are stretched by, folded away at the end.
     """
 
+    zero_points: Tensor
+
     def __init__(self, network: SRVGGNetCompact, calibration: Tensor) -> None:
         super().__init__()
         convolutions = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
@@ -77,8 +80,8 @@ class Chain(nn.Module):
             zero, gain = int(self.zero_points[number]), self.gains[number].exp()
             seen = h * gain[:, None, None]
             if number not in self.unrounded:
-                seen = Rounded.apply(seen, -zero, 255 - zero)
-            integers = Rounded.apply(weight / gain[:, None, None], -MOST, MOST)
+                seen = rounded(seen, -zero, 255 - zero)
+            integers = rounded(weight / gain[:, None, None], -MOST, MOST)
             sums = F.conv2d(seen.bfloat16(), integers.bfloat16(), padding=1).float()
             h = sums * self.log_scales[number].exp()[:, None, None] + self.biases[number + 1][:, None, None]
             if number + 1 < len(self.slopes):
@@ -124,6 +127,11 @@ class Rounded(torch.autograd.Function):
         return gradient * within, None, None
 
 
+def rounded(x: Tensor, low: int, high: int) -> Tensor:
+    result: Tensor = Rounded.apply(x, low, high)  # type: ignore[no-untyped-call]  # so in torch
+    return result
+
+
 @torch.no_grad()
 def equalize(weights: list[Tensor], biases: list[Tensor], slopes: list[Tensor], seen: Tensor) -> list[int]:
     """Rescale channels in place so that what each layer reads fills a byte; the zero point for each layer.
@@ -132,7 +140,9 @@ def equalize(weights: list[Tensor], biases: list[Tensor], slopes: list[Tensor], 
     """
     ranges = []
     for weight, bias, slope in zip(weights, biases, slopes, strict=False):
-        seen = torch.cat([F.prelu(F.conv2d(part, weight, bias, padding=1), slope) for part in seen.split(16)])
+        seen = torch.cat(
+            [F.prelu(F.conv2d(part, weight, bias, padding=1), slope) for part in torch.split(seen, 16)]
+        )
         values = seen.transpose(0, 1).flatten(1)
         beyond = max(1, int(values.shape[1] * CUT_OFF))
         high, low = values.topk(beyond).values[:, -1], -(-values).topk(beyond).values[:, -1]
@@ -159,7 +169,7 @@ def equalize(weights: list[Tensor], biases: list[Tensor], slopes: list[Tensor], 
 
 def tune(chain: Chain, inputs: Tensor, targets: Tensor, steps: int, rate: float, batch: int) -> None:
     """Adam, its rate falling as half a cosine. rate: in integers of a weight, a step."""
-    rates = [
+    rates: list[tuple[Iterable[Tensor], float]] = [
         (chain.weights, rate),
         ([chain.first], rate / 10),
         (chain.biases, rate * 0.7),
@@ -218,7 +228,7 @@ def main() -> int:
         return 1
     inputs = squares(asked.squares, SIDE, SEED)
     with torch.inference_mode():
-        targets = torch.cat([network(part) for part in inputs.split(8)])
+        targets = torch.cat([network(part) for part in torch.split(inputs, 8)])
     targets, chain = targets.clone(), Chain(network, inputs[::3])
     if asked.resume is not None:
         chain.load_state_dict(torch.load(asked.resume, weights_only=True))
