@@ -8,8 +8,11 @@ import select
 import signal
 import stat
 import threading
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
@@ -33,6 +36,7 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
 from vidsr.media import ffmpeg_encoder
+from vidsr.media.encoders import settings_for
 from vidsr.media.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.ffmpeg_program import program_settings
 from vidsr.media.probe import probe
@@ -161,6 +165,40 @@ def test_a_pipe_is_refused_with_the_way_to_do_it() -> None:
     with pytest.raises(UsageError, match="--ffmpeg makes files") as caught:
         make_job(SAMPLE, "-", ffmpeg="ffmpeg")
     assert "| ffmpeg" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "wishes"),
+    [
+        ("libx264", {}),
+        ("libx264", {"crf": 9.5, "preset": "fast", "pixel_format": "yuv444p"}),
+        ("libx264", {"options": {"preset": "fast", "qp": "3"}}),
+        ("libx265", {"options": {"x265-params": "bframes=2"}}),
+        ("libsvtav1", {"crf": 63.0}),
+        ("ffv1", {"options": {"level": "1"}}),
+        ("prores_ks", {"container": "mov"}),
+    ],
+)  # fmt: skip
+def test_wishes_and_defaults_are_settled_as_without_a_program(name: str, wishes: dict[str, Any]) -> None:
+    layout = PixelFormat.parse("yuv420p")
+    theirs = program_settings(PROGRAM, name, source=layout, **wishes)
+    assert theirs == replace(settings_for(name, source=layout, **wishes), program=PROGRAM)
+
+
+@pytest.mark.parametrize(
+    ("name", "wishes", "words"),
+    [
+        ("libx264", {"crf": 52.0}, "--crf 52 is outside libx264's range 0 to 51"),
+        ("ffv1", {"crf": 5.0}, "ffv1 has no quality setting for --crf"),
+        ("ffv1", {"preset": "slow"}, "ffv1 has no presets"),
+    ],
+)
+def test_knobs_that_are_not_there_are_refused_alike(name: str, wishes: dict[str, Any], words: str) -> None:
+    layout = PixelFormat.parse("yuv420p")
+    for settle in (partial(program_settings, PROGRAM), settings_for):
+        with pytest.raises(UsageError) as caught:
+            settle(name, source=layout, **wishes)
+        assert caught.value.message == words
 
 
 @posix

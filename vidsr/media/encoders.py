@@ -136,16 +136,52 @@ def settings_for(
     if not _codec_exists(name):
         known = [n for n in KNOWN if _codec_exists(n)]
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
-    known_encoder = KNOWN.get(name, Known("", params_option=None))
-    codec = av.Codec(name, "w")
-    check_container(name, codec.canonical_name, container)
-    chosen = choose_pixel_format(name, _planar_formats(name), pixel_format, source)
-    final: dict[str, str] = dict(known_encoder.fixed)
-    quality = known_encoder.quality
+    known_encoder = KNOWN.get(name, Known(""))
+    check_container(name, av.Codec(name, "w").canonical_name, container)
+    settings = fill_in(
+        name,
+        known_encoder,
+        _planar_formats(name),
+        option_names(name),
+        crf=crf,
+        preset=preset,
+        pixel_format=pixel_format,
+        options=options,
+        source=source,
+    )
+    settings = replace(settings, threads=threads)
+    problem = trial_open(settings, *PROBED_SIZE)
+    if problem is not None:
+        raise _refusal(name, known_encoder, problem)
+    return settings
+
+
+def fill_in(
+    name: str,
+    known: Known,
+    formats: Mapping[str, str],
+    taken: frozenset[str],
+    *,
+    crf: float | None,
+    preset: str | None,
+    pixel_format: str | None,
+    options: Mapping[str, str],
+    source: PixelFormat,
+    program: str = "",
+) -> EncoderSettings:
+    """Wishes as an encoder's options, defaults in the place of what is not wished.
+
+    known: with no `presets` where only the encoder itself knows them. formats: as `planar_formats` gives
+    them. taken: the names of all options. Raises UnknownNameError, UsageError, EncoderError.
+    """
+    chosen = choose_pixel_format(name, formats, pixel_format, source)
+    listed = f"{program or 'ffmpeg'} -h encoder={name}"
+    final: dict[str, str] = dict(known.fixed)
+    quality = known.quality
     if crf is not None:
         if quality is None:
             raise UsageError(
-                f"{name} has no quality setting for --crf", "vidsr encoders lists what each one takes"
+                f"{name} has no quality setting for --crf", f"leave it out; {listed} lists the options"
             )
         if not quality.lowest <= crf <= quality.highest:
             raise UsageError(
@@ -156,25 +192,28 @@ def settings_for(
         crf = quality.default
     if crf is not None and quality is not None:
         final |= quality_options(name, quality, crf)
-    if preset is not None and preset not in known_encoder.presets:
-        if not known_encoder.presets:
-            raise UsageError(f"{name} has no presets", "leave out --encoder-preset")
-        raise UnknownNameError("preset", preset, known_encoder.presets, "vidsr encoders", owner=name)
-    preset = preset or known_encoder.preset or profile_for(name, PixelFormat.parse(chosen))
-    if preset is not None and known_encoder.preset_option is not None:
-        final[known_encoder.preset_option] = preset
-        preset = options.get(known_encoder.preset_option, preset)
-    _check_option_names(name, options)
+    if preset is not None and known.preset_option is None:
+        raise UsageError(f"{name} has no presets", "leave out --encoder-preset")
+    if preset is not None and known.presets and preset not in known.presets:
+        raise UnknownNameError("preset", preset, known.presets, "vidsr encoders", owner=name)
+    preset = preset or known.preset or profile_for(name, PixelFormat.parse(chosen))
+    if preset is not None and known.preset_option is not None:
+        final[known.preset_option] = preset
+        preset = options.get(known.preset_option, preset)
     for key, value in options.items():
-        joined = key == known_encoder.params_option and key in final
+        if key not in taken:
+            raise UnknownNameError("option", key, sorted(taken), listed, owner=name)
+        joined = key == known.params_option and key in final
         final[key] = f"{final[key]}:{value}" if joined else value
-    settings = EncoderSettings(
-        name, crf, preset, chosen, MappingProxyType(final), threads, _planar_formats(name)[chosen]
+    return EncoderSettings(
+        name,
+        crf,
+        preset,
+        chosen,
+        MappingProxyType(final),
+        coded_format=formats[chosen],
+        program=program,
     )
-    problem = trial_open(settings, *PROBED_SIZE)
-    if problem is not None:
-        raise _refusal(name, known_encoder, problem)
-    return settings
 
 
 def check_container(name: str, codec: str, container: str) -> None:
@@ -442,13 +481,6 @@ def option_names(name: str) -> frozenset[str]:
         [option.name for option in supported.private]
         + [option.name for option in supported.generic if option.flags & wanted == wanted]
     )
-
-
-def _check_option_names(name: str, options: Mapping[str, str]) -> None:
-    names = option_names(name)
-    for key in options:
-        if key not in names:
-            raise UnknownNameError("option", key, sorted(names), f"ffmpeg -h encoder={name}", owner=name)
 
 
 def _describe(name: str) -> EncoderInfo:

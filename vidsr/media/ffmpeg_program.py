@@ -6,27 +6,25 @@ nor how the program is run.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
-from vidsr.errors import ToolMissingError, UnknownNameError, UsageError
+from vidsr.errors import ToolMissingError, UnknownNameError
 from vidsr.frames import PixelFormat
-from vidsr.media.encoder_table import KNOWN, Quality
+from vidsr.media.encoder_table import KNOWN, Known, Quality
 from vidsr.media.encoders import (
-    RATE_CONTROLS,
     RAW,
     EncoderSettings,
     check_container,
-    choose_pixel_format,
+    fill_in,
     option_names,
     planar_formats,
-    profile_for,
-    quality_options,
 )
 
 ANSWER_SECONDS = 30
@@ -115,61 +113,34 @@ def program_settings(
     formats = planar_formats(name, offer.pixel_formats)
     if not offer.pixel_formats:
         formats = {source.name: source.name}  # it lists none because it takes all
-    chosen = choose_pixel_format(name, formats, pixel_format, source)
-    known = KNOWN.get(name)
-    final: dict[str, str] = {} if known is None else dict(known.fixed)
-    if crf is None and known is not None and known.quality is not None and not RATE_CONTROLS & set(options):
-        crf = known.quality.default
-    if crf is not None:
-        final |= quality_options(name, _quality(path, offer, crf), crf)
-    preset = preset or (known and known.preset) or profile_for(name, PixelFormat.parse(chosen))
-    if preset is not None:
-        final[_preset_option(path, offer)] = preset
-    allowed = offer.options | option_names(RAW)
-    for key, value in options.items():
-        if key not in allowed:
-            raise UnknownNameError("option", key, sorted(allowed), f"{path} -h encoder={name}", owner=name)
-        joined = known is not None and key == known.params_option and key in final
-        final[key] = f"{final[key]}:{value}" if joined else value
-    return EncoderSettings(
+    return fill_in(
         name,
-        crf,
-        preset,
-        chosen,
-        MappingProxyType(final),
-        coded_format=formats[chosen],
+        _known(offer),
+        formats,
+        offer.options | option_names(RAW),
+        crf=crf,
+        preset=preset,
+        pixel_format=pixel_format,
+        options=options,
+        source=source,
         program=path,
     )
 
 
-def _quality(program: str, offer: Offer, crf: float) -> Quality:
-    known = KNOWN.get(offer.name)
-    if known is not None and known.quality is not None:
-        if not known.quality.lowest <= crf <= known.quality.highest:
-            raise UsageError(
-                f"--crf {crf:g} is outside {offer.name}'s range "
-                f"{known.quality.lowest:g} to {known.quality.highest:g}"
-            )
-        return known.quality
-    option = next((option for option in _QUALITY_OPTIONS if option in offer.options), None)
-    if option is None:
-        raise UsageError(
-            f"{offer.name} has no quality setting for --crf",
-            f"{program} -h encoder={offer.name} lists its options",
-        )
-    return Quality(option, crf, crf, crf)
+def _known(offer: Offer) -> Known:
+    """What is known of an encoder whose presets only the program knows; the rest is guessed from its options.
 
-
-def _preset_option(program: str, offer: Offer) -> str:
-    known = KNOWN.get(offer.name)
-    if known is not None and known.preset_option is not None:
-        return known.preset_option
-    option = next((option for option in _PRESET_OPTIONS if option in offer.options), None)
-    if option is None:
-        raise UsageError(
-            f"{offer.name} has no presets", f"{program} -h encoder={offer.name} lists its options"
-        )
-    return option
+    The knob of a guess may be turned to anything, and is left alone where nobody asks.
+    """
+    known = replace(KNOWN.get(offer.name, Known("")), presets=())
+    if known.quality is None:
+        option = next((option for option in _QUALITY_OPTIONS if option in offer.options), None)
+        guess = None if option is None else Quality(option, -math.inf, math.inf, None)
+        known = replace(known, quality=guess)
+    if known.preset_option is None:
+        option = next((option for option in _PRESET_OPTIONS if option in offer.options), None)
+        known = replace(known, preset_option=option)
+    return known
 
 
 def _answer(program: str, *words: str) -> str:
