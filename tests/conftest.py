@@ -10,6 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.paths import SAMPLE
+from tests.reference_ffmpeg import ffmpeg
 from vidsr.models.compact import SRVGGNetCompact
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -34,3 +36,13 @@ def pixel_repeating_weights(path: Path, scale: int) -> Path:
 def repeat_2x(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of a 2x network that repeats pixels."""
     return pixel_repeating_weights(tmp_path_factory.mktemp("weights") / "repeat_2x.safetensors", 2)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample at a quarter of its size: 160x90, 72 frames, its sound and subtitles."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    ffmpeg(
+        "-v", "error", "-i", SAMPLE, "-map", "0", "-vf", "scale=160:90", "-c:a", "copy", "-c:s", "copy", path
+    )
+    return path

@@ -1,4 +1,4 @@
-"""A random network, as a module and as a file, and a clip that costs little."""
+"""A random network, as a module and as a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from tests.paths import SAMPLE
-from tests.reference_ffmpeg import ffmpeg
 from tests.weights.samples import random_state
 from vidsr.models import Architecture
 from vidsr.models.base import Network
@@ -35,13 +33,3 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
 def folding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
     """A network whose input must be a multiple of two."""
     return network_and_file(FOLDING, tmp_path_factory.mktemp("folding"))
-
-
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample at a quarter of its size: 160x90, 72 frames, its sound and subtitles."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
-    ffmpeg(
-        "-v", "error", "-i", SAMPLE, "-map", "0", "-vf", "scale=160:90", "-c:a", "copy", "-c:s", "copy", path
-    )
-    return path
