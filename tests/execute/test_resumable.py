@@ -17,7 +17,6 @@ from tests.conftest import pixel_repeating_weights
 from tests.execute.segmented import LOSSLESS, counting, crash_after, in_one_go, run_in_segments
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
-from tests.paths import SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
 from vidsr.errors import (
     DamagedSourceError,
@@ -114,25 +113,22 @@ def straight(clip: Path, tmp_path_factory: pytest.TempPathFactory, repeat_2x: Pa
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory, repeat_2x: Path) -> Path:
-    """The sample in segments of 10 frames through a lossy encoder, in one run.
-
-    In its own size: of 320x180 pixels x264 gives now these bits, now those, by itself (its "mbtree").
-    """
+def uninterrupted(clip: Path, tmp_path_factory: pytest.TempPathFactory, repeat_2x: Path) -> Path:
+    """The clip in segments of 10 frames through a lossy encoder, in one run."""
     output = tmp_path_factory.mktemp("uninterrupted") / "whole.mp4"
-    run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
+    run_in_segments(clip, output, repeat_2x, encoder=LOSSY)
     return output
 
 
 @pytest.mark.parametrize("segments", [pytest.param(1, marks=pytest.mark.slow), 3, 8])
 def test_a_lossy_job_gives_the_same_bits_whether_it_was_stopped_or_not(
-    tmp_path: Path, repeat_2x: Path, uninterrupted: Path, segments: int
+    clip: Path, tmp_path: Path, repeat_2x: Path, uninterrupted: Path, segments: int
 ) -> None:
     output, whole = tmp_path / "out.mp4", uninterrupted
     with crash_after(segments):
-        run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
+        run_in_segments(clip, output, repeat_2x, encoder=LOSSY)
     with counting() as computed:
-        run_in_segments(SAMPLE, output, repeat_2x, encoder=LOSSY)
+        run_in_segments(clip, output, repeat_2x, encoder=LOSSY)
     assert computed == list(range(min(10 * segments, 72), 72))
     assert packet_lines(output, "v:0") == packet_lines(whole, "v:0")
     assert output.read_bytes() == whole.read_bytes()
@@ -330,7 +326,7 @@ def unfinished(clip: Path, tmp_path: Path, repeat_2x: Path) -> Path:
 CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"encoder": EncoderRequest("libx264")}, "encoder was ffv1 and is libx264"),
     ({"encoder": EncoderRequest("ffv1", options=(("level", "1"),))}, "encoder option level was 3 and is 1"),
-    ({"size": SizeRequest(height=270)}, "output was 320x180 yuv420p and is 480x270 yuv420p"),
+    ({"size": SizeRequest(height=270)}, "output was 256x144 yuv420p and is 480x270 yuv420p"),
     ({"range": RangeRequest(last_frame=60)}, "end was not given and is 2.503000 s"),
     ({"precision": "bf16"}, r"computed by was .* fp32 on (.*) and is .* bf16 on \1"),
     ({"tile": 64}, "tile was not given and is 64"),
