@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.execute.segmented import crash_after, run_in_segments
-from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.cli.main import run
 from vidsr.segments.journal import Journal
@@ -16,12 +15,12 @@ from vidsr.segments.workspace import Workspace, folder_of
 
 
 @pytest.fixture
-def unfinished(tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def unfinished(clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An output of which 30 of 72 frames are finished."""
     output = tmp_path / "film one.mkv"
     monkeypatch.setattr("sys.argv", ["/usr/bin/vidsr", "in.mkv", "film one.mkv"])
     with crash_after(3):
-        run_in_segments(SAMPLE, output, repeat_2x)
+        run_in_segments(clip, output, repeat_2x)
     return output
 
 
@@ -30,7 +29,7 @@ def test_an_unfinished_job_is_listed_with_how_to_continue(
 ) -> None:
     assert run(["jobs", "list", str(unfinished.parent)]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    words = r"30 of about 72 frames \(42%\) finished, stopped, \d+\.\d MB, [\d.]+ s of work"
+    words = r"30 of about 72 frames \(42%\) finished, stopped, \d+\.\d kB, [\d.]+ s of work"
     assert re.fullmatch(re.escape(f"{unfinished}: ") + words, first)
     assert re.fullmatch(
         r"    begun \d{4}-\d\d-\d\d \d\d:\d\d; to continue: vidsr in.mkv 'film one.mkv'", second
@@ -88,16 +87,16 @@ def test_cleaning_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.C
 
 
 def test_what_is_finished_can_be_watched_and_the_job_goes_on(
-    unfinished: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, unfinished: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     partial = unfinished.with_name("partial.mkv")
     assert run(["jobs", "export", str(unfinished), str(partial)]) == 0
-    assert re.search(r"partial.mkv: 30 frames, \d+\.\d MB", capsys.readouterr().err)
-    run_in_segments(SAMPLE, unfinished, repeat_2x)
+    assert re.search(r"partial.mkv: 30 frames, \d+\.\d kB", capsys.readouterr().err)
+    run_in_segments(clip, unfinished, repeat_2x)
     assert frame_lines(partial) == frame_lines(unfinished)[:30]
     sound = packet_lines(partial, "a:0")
     end = 30 * 1001 / 24000 * 1000  # ms
-    assert sound == [line for line in packet_lines(SAMPLE, "a:0") if line[0] < end]
+    assert sound == [line for line in packet_lines(clip, "a:0") if line[0] < end]
     assert sound
 
 

@@ -181,14 +181,14 @@ def _tried(job: Job) -> Prediction:
 
 
 def test_the_best_that_is_done_in_time_is_a_command_that_runs(
-    tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "it's out.mkv"
     options = [
         "--weights", str(repeat_2x), "--frames", "4:12", "--scale", "3/2", "--no-audio",
         "-x", "tune=animation", "--crf", "30", "--no-verify",
     ]  # fmt: skip
-    asked = ["estimate", str(SAMPLE), str(output), *options, "--encoder-presets", "ultrafast,medium"]
+    asked = ["estimate", str(clip), str(output), *options, "--encoder-presets", "ultrafast,medium"]
     assert run([*asked, "--within", "10h"]) == 0
     shown = capsys.readouterr().out.splitlines()
     command = shlex.split(shown[-1])
@@ -199,9 +199,9 @@ def test_the_best_that_is_done_in_time_is_a_command_that_runs(
 
 
 def test_too_little_time_is_said_with_the_quickest_way(
-    repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["estimate", str(SAMPLE), "--weights", str(repeat_2x), "--frames", "0:6", "--within", "0.01s"]
+    asked = ["estimate", str(clip), "--weights", str(repeat_2x), "--frames", "0:6", "--within", "0.01s"]
     assert run([*asked, "--json"]) == 1
     captured = capsys.readouterr()
     report = json.loads(captured.out)

@@ -88,12 +88,12 @@ def test_every_frame_and_packet_is_there_at_its_time(
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
-def test_the_rest_of_the_file_is_as_without_it(tmp_path: Path, repeat_2x: Path) -> None:
+def test_the_rest_of_the_file_is_as_without_it(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
-    run(SAMPLE, output, repeat_2x, range=RangeRequest(first_frame=0, last_frame=12))
-    assert "640x360" in video_line(output)
+    run(clip, output, repeat_2x, range=RangeRequest(first_frame=0, last_frame=12))
+    assert "256x144" in video_line(output)
     assert len(frame_lines(output)) == 12
-    sound = [md5 for _, _, md5 in packet_lines(SAMPLE, "a:0")]
+    sound = [md5 for _, _, md5 in packet_lines(clip, "a:0")]
     kept = [md5 for _, _, md5 in packet_lines(output, "a:0")]
     assert kept == sound[: len(kept)]
     assert kept
@@ -118,18 +118,20 @@ def test_hdr10_metadata_is_kept(clips: ClipShelf, tmp_path: Path, repeat_2x: Pat
     assert "yuv420p10le" in video_line(output)
 
 
-def test_an_encoder_that_only_the_program_has_can_be_used(tmp_path: Path, repeat_2x: Path) -> None:
+def test_an_encoder_that_only_the_program_has_can_be_used(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
     output = tmp_path / "out.mkv"
     wish = request("libaom-av1", crf=40, preset="8", options=(("usage", "realtime"),))
-    run(SAMPLE, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
+    run(clip, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
     assert "av1" in video_line(output)
     assert len(frame_lines(output)) == 4
 
 
-def test_options_reach_the_encoder(tmp_path: Path, repeat_2x: Path) -> None:
+def test_options_reach_the_encoder(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
     wish = request(crf=31, options=(("x264-params", "keyint=7:bframes=1"),), pixel_format="yuv444p")
-    run(SAMPLE, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
+    run(clip, output, repeat_2x, encoder=wish, range=RangeRequest(first_frame=0, last_frame=4))
     written = output.read_bytes()
     assert b"keyint=7" in written
     assert b"crf=31.0" in written
@@ -161,9 +163,11 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pipe_is_refused_with_the_way_to_do_it() -> None:
+def test_a_pipe_is_refused_with_the_way_to_do_it(
+    clip: Path,
+) -> None:
     with pytest.raises(UsageError, match="--ffmpeg makes files") as caught:
-        make_job(SAMPLE, "-", ffmpeg="ffmpeg")
+        make_job(clip, "-", ffmpeg="ffmpeg")
     assert "| ffmpeg" in (caught.value.hint or "")
 
 
@@ -202,10 +206,10 @@ def test_knobs_that_are_not_there_are_refused_alike(name: str, wishes: dict[str,
 
 
 @posix
-def test_a_talkative_program_is_no_deadlock(tmp_path: Path, repeat_2x: Path) -> None:
+def test_a_talkative_program_is_no_deadlock(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     program = script(tmp_path / "ffmpeg", "head -c 1000000 /dev/zero | tr '\\0' 'x' | fold >&2")
     output = tmp_path / "out.mkv"
-    run(SAMPLE, output, repeat_2x, encoder=request(program=program),
+    run(clip, output, repeat_2x, encoder=request(program=program),
         range=RangeRequest(first_frame=0, last_frame=4))  # fmt: skip
     assert len(frame_lines(output)) == 4
 
@@ -221,7 +225,7 @@ def test_a_program_that_loses_frames_is_an_error(tmp_path: Path, repeat_2x: Path
 
 
 @posix
-def test_a_program_that_fails_at_the_end_is_an_error(tmp_path: Path, repeat_2x: Path) -> None:
+def test_a_program_that_fails_at_the_end_is_an_error(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     program = tmp_path / "ffmpeg"
     marker = tmp_path / "tried"
     script(
@@ -231,7 +235,7 @@ def test_a_program_that_fails_at_the_end_is_an_error(tmp_path: Path, repeat_2x: 
         f"touch {marker}; exit 0;; esac",
     )
     with pytest.raises(EncoderError, match="failed: no more"):
-        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, encoder=request(program=str(program)),
+        run(clip, tmp_path / "out.mkv", repeat_2x, encoder=request(program=str(program)),
             range=RangeRequest(first_frame=0, last_frame=4))  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "tried"]
 
@@ -258,7 +262,7 @@ def test_a_killed_program_is_one_clear_error() -> None:
 
 @posix
 def test_a_program_that_answers_no_trial_is_an_error_and_nothing_of_it_is_left(
-    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ffmpeg_encoder, "TRIAL_SECONDS", 0.5)
     held = tmp_path / "held"
@@ -270,7 +274,7 @@ def test_a_program_that_answers_no_trial_is_an_error_and_nothing_of_it_is_left(
         f"exec 9>{held}; echo . >&9; echo '[error] thinking' >&2; sleep 300;; esac",
     )
     with pytest.raises(EncoderError, match=r"has not encoded 2 pictures in 0\.5 s: thinking") as caught:
-        run(SAMPLE, tmp_path / "out.mkv", repeat_2x, encoder=request(program=program))
+        run(clip, tmp_path / "out.mkv", repeat_2x, encoder=request(program=program))
     assert "--encoder-preset" in str(caught.value.hint)
     watch = select.poll()
     watch.register(reading, select.POLLHUP)
@@ -320,9 +324,9 @@ def test_a_closed_encoder_leaves_no_process() -> None:
 
 
 @posix
-def test_an_interrupted_job_goes_on_where_it_was(tmp_path: Path, repeat_2x: Path) -> None:
+def test_an_interrupted_job_goes_on_where_it_was(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
-    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=request())
+    job = Job(clip, output, weights=repeat_2x, precision="fp32", encoder=request())
     stop = StopSignal()
     timer = threading.Timer(1.0, stop.set, [InterruptedByUser("interrupted")])
     timer.start()
@@ -335,16 +339,16 @@ def test_an_interrupted_job_goes_on_where_it_was(tmp_path: Path, repeat_2x: Path
     if not output.exists():
         run_resumable(job, show=lambda _: None, length=SegmentLength(8, 8))
     assert len(frame_lines(output)) == 72
-    assert verify(SAMPLE, output).ok
+    assert verify(clip, output).ok
 
 
-def test_in_one_go_keeps_nothing_of_a_failure(tmp_path: Path, repeat_2x: Path) -> None:
+def test_in_one_go_keeps_nothing_of_a_failure(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
     output = tmp_path / "out.mkv"
     stop = StopSignal()
     stop.set(InterruptedByUser("interrupted"))
-    job = Job(SAMPLE, output, weights=repeat_2x, precision="fp32", encoder=request())
+    job = Job(clip, output, weights=repeat_2x, precision="fp32", encoder=request())
     with pytest.raises(InterruptedByUser):
         run_resumable(job, show=lambda _: None, stop=stop, resume="never", length=SegmentLength(8, 8))
     assert list(tmp_path.iterdir()) == []
-    run(SAMPLE, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
+    run(clip, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
     assert len(frame_lines(output)) == 4
