@@ -24,9 +24,10 @@ from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.damage import Damage, Kind
 from vidsr.media.demux import open_source, read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
-from vidsr.media.plan import Fate, StreamPlan, plan_streams
+from vidsr.media.plan import Fate, StreamPlan, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, StreamInfo
 from vidsr.media.tags import lost_dispositions, lost_stream_tags, lost_track_facts, stream_tags
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -60,7 +61,8 @@ class Passthrough:
         for a language that no stream has.
         """
         self._source, self._output, self._timeline = source, output, timeline
-        self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+        plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+        self._plans = with_tags_of(follow_time_codes(source, timeline, output)[0], plans)
         self.notes = [p.note for p in self._plans if p.note is not None]
         lost = [note for p in self._plans for note in _losses(source, p, output, is_file)]
         self.notes += lost

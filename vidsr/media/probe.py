@@ -51,6 +51,9 @@ DEFAULT_HANDLERS = frozenset(
 )
 """Names of MP4 handlers that programs write, not people."""
 
+TIME_CODE_KEY = "timecode"
+"""What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
+
 FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
 
 
@@ -88,7 +91,7 @@ class StreamInfo:
 
     @property
     def has_time_code(self) -> bool:
-        return any(key.lower() == "timecode" for key, _ in self.metadata)
+        return any(key.lower() == TIME_CODE_KEY for key, _ in self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class SourceInfo:
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
+    time_code_rate: frames a second that time codes count, which are the frames as decoded.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
 
@@ -143,6 +147,7 @@ class SourceInfo:
     hdr: HdrMetadata | None
     embedded_extras: tuple[str, ...]
     size_bytes: int
+    time_code_rate: Fraction | None
 
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
@@ -253,6 +258,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
+        time_code_rate=rate or None,
     )
 
 

@@ -50,6 +50,7 @@ from vidsr.media.tags import (
     stream_tags,
 )
 from vidsr.media.target import Target
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import unsaid_words
 
@@ -124,7 +125,8 @@ class Writer:
             strict=strict,
             is_file=pipe is None,
         )
-        self._notes = _losses(source, self.container, is_file=pipe is None)
+        self._source, self._notes = follow_time_codes(source, self._timeline, self.container)
+        self._notes += _losses(self._source, self.container, is_file=pipe is None)
         self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False

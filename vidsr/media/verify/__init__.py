@@ -19,9 +19,10 @@ from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.encoders import held_in
-from vidsr.media.plan import Fate, plan_streams
+from vidsr.media.plan import Fate, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.source_color import source_color
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import filled
 from vidsr.media.verify.appearance import (
@@ -84,7 +85,8 @@ def verify(
     timed = info if intent is None else intent.info
     timeline = Timeline.of(timed, segment, holds_negative=container.holds_negative)
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
-    carried, surplus = pair_streams(plans, made)
+    followed = _with_its_labels(info, timed, timeline, container)
+    carried, surplus = pair_streams(with_tags_of(followed, plans), made)
 
     packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
     theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
@@ -105,8 +107,8 @@ def verify(
         yield check_streams(carried, surplus)
         yield from check_payloads(theirs, ours, carried, clock, container)
         yield check_chapters(info, made, container, timeline)
-        yield check_tags(info, made, container)
-        yield from check_names(info, made, carried, container)
+        yield check_tags(followed, made, container)
+        yield from check_names(followed, made, carried, container)
         wanted = color or (
             held_in(made.codec, expected_color(info, made)) if intent is None else intent.color
         )
@@ -125,6 +127,14 @@ def verify(
         yield from pictures.checks()
 
     return Report(source, output, tuple(compare()), full, time.perf_counter() - begun, gaps)
+
+
+def _with_its_labels(
+    source: SourceInfo, filtered: SourceInfo, timeline: Timeline, container: OutputFormat
+) -> SourceInfo:
+    """The source with the time codes that the output should have."""
+    followed, _ = follow_time_codes(filtered, timeline, container)
+    return replace(source, streams=followed.streams, metadata=followed.metadata)
 
 
 def _aspect(source: SourceInfo, output: SourceInfo, intent: Intent | None) -> Fraction:

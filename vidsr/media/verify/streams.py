@@ -16,7 +16,7 @@ import av
 
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, StreamPlan
-from vidsr.media.probe import ChapterInfo, SourceInfo, StreamInfo
+from vidsr.media.probe import TIME_CODE_KEY, ChapterInfo, SourceInfo, StreamInfo
 from vidsr.media.tags import (
     HELD_DISPOSITIONS,
     global_tags,
@@ -151,10 +151,10 @@ def check_names(
         if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
-        time_code = next((key for key in wanted if key.lower() == "timecode"), None)
+        time_code = next((key for key in wanted if key.lower() == TIME_CODE_KEY), None)
         if time_code is not None and theirs.type == "video" and container.muxer in ("mp4", "mov"):
             there = {key.lower(): value for key, value in ours.metadata}
-            tags.append((f"{name} {time_code}", wanted[time_code], there.get("timecode")))
+            tags.append((f"{name} {time_code}", wanted[time_code], there.get(TIME_CODE_KEY)))
         if container.muxer in ("matroska", "webm"):
             there = {key.lower(): value for key, value in ours.metadata}
             left_out = {"creation_time", *lost_stream_tags(source, theirs, container)}
