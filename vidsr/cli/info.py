@@ -78,6 +78,18 @@ def describe(info: SourceInfo) -> Iterator[str]:
     for stream in info.streams:
         if stream.index != info.video_index:
             yield f"  {_stream(stream)}"
+    yield from _chapters(info)
+
+
+def _chapters(info: SourceInfo) -> Iterator[str]:
+    from vidsr.media.demux import is_address
+    from vidsr.media.matroska_chapters import read_chapters
+
+    in_full = None if is_address(info.path) else read_chapters(info.path)
+    if in_full is not None and in_full.beyond_a_list:
+        yield "  Chapters"
+        yield from (f"    {line}" for line in in_full.describe())
+        return
     for chapter in info.chapters:
         yield f"  Chapter     {_clock(chapter.start)} {chapter.title or ''}".rstrip()
 

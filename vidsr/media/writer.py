@@ -36,6 +36,7 @@ from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
+from vidsr.media.matroska_extras import matroska_extras
 from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
@@ -127,6 +128,8 @@ class Writer:
         )
         self._source, self._notes = follow_time_codes(source, self._timeline, self.container)
         self._notes += _losses(self._source, self.container, is_file=pipe is None)
+        self._extras = matroska_extras(source, self._timeline, self.container, is_file=pipe is None)
+        self._notes += self._extras.lost
         self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False
@@ -151,7 +154,7 @@ class Writer:
                     self._refuse_losses()
                 self._passthrough.add_streams(self._muxer, before_video=False)
                 self._add_tags(self._muxer)
-                self._muxer.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
+                self._muxer.set_chapters(_chapter_dicts(self._listed_chapters()))
                 self._muxer.start_encoding()
             self._mux(self._passthrough.start())
         except BaseException:
@@ -167,7 +170,7 @@ class Writer:
     def notes(self) -> list[str]:
         renamed = renamed_tags(self._source, self.container)
         changes = [f"tag {old} is written as {new}" for old, new in renamed.items()]
-        return self._passthrough.notes + changes + self._notes
+        return [*self._passthrough.notes, *changes, *self._notes, *self._extras.notes]
 
     @property
     def frame_times(self) -> list[int]:
@@ -217,7 +220,17 @@ class Writer:
             if change != TrackChange():
                 changes[number] = change
         name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
-        return HeaderChanges(changes, name)
+        chapters = None if self._extras.chapters is None else self._extras.chapters.content
+        return HeaderChanges(changes, name, chapters, self._extras.identity)
+
+    def _listed_chapters(self) -> list[ChapterInfo]:
+        """What FFmpeg's muxer is given: one list, which Matroska's own take the place of later."""
+        listed = self._timeline.clip_chapters(self._source.chapters)
+        if not self._extras.holds:
+            return listed
+        if self._extras.chapters is None:
+            return []
+        return listed or [ChapterInfo(1, Fraction(0), Fraction(0), None)]
 
     def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
         source = self._source
@@ -385,7 +398,7 @@ class Writer:
 
     def _complete_header(self) -> None:
         """Say in Matroska's header what its muxer has no word for; the other muxers know from the encoder."""
-        if not self._header.tracks:
+        if self._header.is_empty:
             return
         try:
             with self._target.naming():

@@ -19,6 +19,7 @@ from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.encoders import held_in
+from vidsr.media.matroska_extras import matroska_extras
 from vidsr.media.plan import Fate, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.source_color import source_color
@@ -40,6 +41,8 @@ from vidsr.media.verify.pictures import PictureCheck
 from vidsr.media.verify.report import Check, Report
 from vidsr.media.verify.streams import (
     check_chapters,
+    check_identity,
+    check_layers,
     check_names,
     check_streams,
     check_tags,
@@ -106,7 +109,13 @@ def verify(
             yield from match_written(intent.info, intent.times, ours, clock)
         yield check_streams(carried, surplus)
         yield from check_payloads(theirs, ours, carried, clock, container)
-        yield check_chapters(info, made, container, timeline)
+        extras = matroska_extras(timed, timeline, container, is_file=True)
+        if extras.chapters is not None and extras.chapters.beyond_a_list:
+            yield check_layers(extras.chapters, made)
+        else:
+            yield check_chapters(info, made, container, timeline)
+        if extras.neighbours:
+            yield check_identity(extras, made)
         yield check_tags(followed, made, container)
         yield from check_names(followed, made, carried, container)
         wanted = color or (

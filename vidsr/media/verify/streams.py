@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fractions import Fraction
+from itertools import zip_longest
 
 import av
 
 from vidsr.media.containers import OutputFormat
+from vidsr.media.matroska_chapters import MatroskaChapters, read_chapters
+from vidsr.media.matroska_extras import MatroskaExtras
+from vidsr.media.matroska_source import read_identity
 from vidsr.media.plan import Fate, StreamPlan
 from vidsr.media.probe import TIME_CODE_KEY, ChapterInfo, SourceInfo, StreamInfo
 from vidsr.media.tags import (
@@ -253,6 +257,28 @@ def check_chapters(
             detail = f"chapter {number + 1} is {_chapter_words(ours)} instead of {_chapter_words(theirs)}"
             return Check("chapters", False, expected, found, detail)
     return Check("chapters", True, expected, found, f"{len(found)}, titles and times")
+
+
+def check_layers(wanted: MatroskaChapters, output: SourceInfo) -> Check:
+    """Chapters that are more than a list, from Matroska to Matroska: all that people see of them."""
+    there = read_chapters(output.path)
+    expected: list[Json] = [*wanted.describe()]
+    found: list[Json] = [] if there is None else [*there.describe()]
+    if expected == found:
+        count = len(expected) - len(wanted.editions)
+        return passed("chapters", expected, f"{count} in {len(wanted.editions)} editions, titles and times")
+    theirs, ours = next(pair for pair in zip_longest(expected, found) if pair[0] != pair[1])
+    words = f"{str(ours or 'none').strip()} instead of {str(theirs or 'none').strip()}"
+    return Check("chapters", False, expected, found, words)
+
+
+def check_identity(extras: MatroskaExtras, output: SourceInfo) -> Check:
+    """The numbers by which files that are played one behind the other find each other."""
+    theirs, ours = (
+        [f"{field.id:x} {field.content.hex()}" for field in sorted(fields, key=lambda f: (f.id, f.content))]
+        for fields in (extras.identity, read_identity(output.path).fields)
+    )
+    return _compared("segment numbers", [("numbers", [*theirs], [*ours])])
 
 
 def _chapter(chapter: ChapterInfo) -> Json:
