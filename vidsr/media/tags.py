@@ -62,6 +62,9 @@ _FOR_CHOOSING = frozenset(
 )
 """Dispositions by which streams are chosen, "default" aside: where it cannot be written, the first is."""
 
+_NOT_IN_WEBM = frozenset({"block_lr", "block_rl"})
+"""Stereoscopic pictures of which FFmpeg's muxer refuses the whole file."""
+
 _HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
 
 
@@ -177,6 +180,8 @@ def holds_track_facts(output: OutputFormat, *, is_file: bool) -> bool:
 
 
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
+    if output.muxer == "webm" and name.lower() == "stereo_mode" and value in _NOT_IN_WEBM:
+        return False
     if output.muxer not in _HELD:
         return name != "creation_time" or output.muxer not in ("matroska", "webm")
     if name == "language":

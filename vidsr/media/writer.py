@@ -37,7 +37,13 @@ from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
 from vidsr.media.matroska_extras import matroska_extras
-from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
+from vidsr.media.matroska_output import (
+    HeaderChanges,
+    TrackChange,
+    UnknownLayoutError,
+    complete,
+    display_size,
+)
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
@@ -212,11 +218,12 @@ class Writer:
         tracks = self._passthrough.carried
         tracks.insert(self._track, video)
         width, height, aspect = self._shape
-        shown = (round(width * aspect), height) if aspect and aspect != 1 else None
+        views = next((value for key, value in video.metadata if key.lower() == "stereo_mode"), None)
+        shown = display_size(width, height, aspect, views) if aspect and aspect != 1 else None
         changes: dict[int, TrackChange] = {}
         for number, stream in enumerate(tracks):
-            display_size = shown if number == self._track else None
-            change = TrackChange(display_size, stream.language_tag, stream.is_enabled)
+            size = shown if number == self._track else None
+            change = TrackChange(size, stream.language_tag, stream.is_enabled)
             if change != TrackChange():
                 changes[number] = change
         name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
@@ -255,7 +262,9 @@ class Writer:
             self.container, context.codec.canonical_name, self._coded_color, *self._shape
         )
         info = source.streams[source.video_index]
-        stream.metadata.update(stream_tags(info, self.container, copied=False))
+        lost = lost_stream_tags(source, info, self.container)
+        tags = stream_tags(info, self.container, copied=False)
+        stream.metadata.update({key: value for key, value in tags.items() if key not in lost})
         stream.disposition = container_disposition(info.dispositions)
         return stream
 
