@@ -32,6 +32,7 @@ from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.matroska_source import TrackFacts, read_tracks
+from vidsr.media.mp4_source import read_languages
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -62,7 +63,7 @@ class StreamInfo:
     """One stream of a container.
 
     type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
-    language: as FFmpeg names it ("por"). language_tag: in full, as Matroska can say it ("pt-BR").
+    language: as FFmpeg names it ("por"). language_tag: in full, as Matroska and MP4 can say it ("pt-BR").
     is_enabled: whether the stream is to be used at all; Matroska alone can say that it is not.
     codec: the coding's name ("h264", "ass"), the MIME type of an attachment; None if FFmpeg knows none.
     start: time of the first packet in seconds, exact; None if unknown. sample_rate, channels: of sound,
@@ -324,6 +325,10 @@ def _frame_count(
 
 def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
     infos = [_stream_info(stream) for stream in container.streams]
+    if "mp4" in container.format.name.split(",") and not is_address(path):
+        tags = read_languages(path)
+        numbered = zip(container.streams, infos, strict=True)
+        return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
     if container.format.name != "matroska,webm" or is_address(path):
         return tuple(infos)
     tracks = read_tracks(path)
@@ -337,7 +342,17 @@ def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:
     info = dataclasses.replace(info, language_tag=track.language_tag, is_enabled=track.is_enabled)
     if track.language_tag is None or track.has_plain_language:
         return info
-    language = track.language_tag.split("-", maxsplit=1)[0]
+    return _in_language(info, track.language_tag)
+
+
+def _with_tag(info: StreamInfo, tag: str) -> StreamInfo:
+    info = dataclasses.replace(info, language_tag=tag)
+    return info if info.language is not None else _in_language(info, tag)
+
+
+def _in_language(info: StreamInfo, tag: str) -> StreamInfo:
+    """The plain language is that of the tag."""
+    language = tag.split("-", maxsplit=1)[0]
     others = tuple((key, value) for key, value in info.metadata if key != "language")
     return dataclasses.replace(info, language=language, metadata=(*others, ("language", language)))
 
