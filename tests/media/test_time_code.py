@@ -123,7 +123,7 @@ def test_a_cut_begins_at_the_label_of_its_first_frame(
 ) -> None:
     source, output = clip(tmp_path / name, rate, *arguments), tmp_path / f"out.{suffix}"
     assert labels(source) == {"00:00:59;20"}
-    segment = locate_frames(source, 12, 20)
+    segment = locate_frames(probe(source), 12, 20)
     assert remake(source, output, encoder="libx264", color=BT601, segment=segment, strict=True).notes == []
     assert labels(output) == {"00:01:00;04"}  # ten frames to the minute, which begins with ;02
     assert verify(source, output, segment=segment, color=BT601).failures == ()
@@ -132,7 +132,7 @@ def test_a_cut_begins_at_the_label_of_its_first_frame(
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_a_cut_of_mxf(tmp_path: Path, suffix: str) -> None:
     source = clip(tmp_path / "in.mxf", "25", "-timecode", "09:59:59:20", size="720x576")
-    output, segment = tmp_path / f"out.{suffix}", locate_frames(source, 7, 9)
+    output, segment = tmp_path / f"out.{suffix}", locate_frames(probe(source), 7, 9)
     remake(source, output, encoder="libx264", color=BT601, segment=segment)
     assert labels(output) == {"10:00:00:02"}
     assert verify(source, output, segment=segment, color=BT601).failures == ()
@@ -140,7 +140,7 @@ def test_a_cut_of_mxf(tmp_path: Path, suffix: str) -> None:
 
 def test_an_end_alone_changes_no_label(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mov", "25", "-timecode", "10:00:00:00")
-    segment = locate_frames(source, None, 3)
+    segment = locate_frames(probe(source), None, 3)
     remake(source, tmp_path / "out.mov", encoder="libx264", color=BT601, segment=segment)
     assert labels(tmp_path / "out.mov") == {"10:00:00:00"}
 
@@ -152,7 +152,7 @@ def test_what_has_no_label_is_left_out_and_named_once(tmp_path: Path, suffix: st
         "-v", "error", "-i", whole, "-vf", "select='not(between(n,3,7))'", "-fps_mode", "passthrough",
         "-timecode", "10:00:00:00", source,
     )  # fmt: skip
-    output, segment = tmp_path / f"out.{suffix}", locate_frames(source, 4, 8)
+    output, segment = tmp_path / f"out.{suffix}", locate_frames(probe(source), 4, 8)
     notes = remake(source, output, encoder="libx264", color=BT601, segment=segment).notes
     assert notes == [
         "time code '10:00:00:00' is left out: "

@@ -53,12 +53,9 @@ _TRANSFERS = {
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
-    from vidsr.media import demux
     from vidsr.media.probe import probe
 
-    if allow_network:
-        demux.allow_network()
-    found = probe(source)
+    found = probe(source, allow_network=allow_network)
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return

@@ -51,15 +51,13 @@ def verify(
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media import demux
     from vidsr.media.verify import verify as compare
 
-    if allow_network:
-        demux.allow_network()
-
     wish = RangeRequest(start, end, *(frames or (None, None)))
-    is_whole, segment = wish.is_whole, _segment(source, wish)
-    report = compare(source, output, segment=segment, audio=audio, subtitles=subs, full=full)
+    is_whole, segment = wish.is_whole, _segment(source, wish, allow_network=allow_network)
+    report = compare(
+        source, output, segment=segment, audio=audio, subtitles=subs, full=full, allow_network=allow_network
+    )
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:
@@ -78,15 +76,16 @@ def verify(
     return 0 if report.ok else EXIT_LOST
 
 
-def _segment(source: Path, wish: RangeRequest) -> Segment:
+def _segment(source: Path, wish: RangeRequest, *, allow_network: bool) -> Segment:
     from vidsr.media.locate import locate_frames, locate_times
     from vidsr.media.probe import probe
 
-    if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(source, wish.first_frame, wish.last_frame)
     if wish.is_whole:
         return Segment()
-    return locate_times(probe(source), wish.start, wish.end)
+    info = probe(source, allow_network=allow_network)
+    if wish.first_frame is not None or wish.last_frame is not None:
+        return locate_frames(info, wish.first_frame, wish.last_frame)
+    return locate_times(info, wish.start, wish.end)
 
 
 def describe(report: Report) -> Iterator[str]:

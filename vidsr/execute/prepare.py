@@ -20,7 +20,6 @@ from vidsr.frames import PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
-from vidsr.media.demux import allow_network, open_accelerated
 from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
@@ -168,9 +167,7 @@ def prepare(job: Job, show: Show) -> Prepared:
     Raises a VidsrError for whatever cannot be had.
     """
     preset = chosen_preset(job.model, job.weights)
-    if job.allow_network:
-        allow_network()
-    info = probe(job.source)
+    info = probe(job.source, allow_network=job.allow_network)
     # on a cluster the nodes decide; this machine only needs to know what is wanted
     wish = job.device if job.ray is None else "auto"
     devices = tuple(choose_device(name.strip()) for name in wish.split(","))
@@ -213,12 +210,12 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
 def _decoding(job: Job, info: SourceInfo, device: torch.device) -> tuple[str | None, tuple[str, ...]]:
     """What decodes, of several GPUs the one that computes; a line for people if it is not what was wished.
 
-    Raises as open_accelerated does.
+    Raises as `demux.open_accelerated` does.
     """
     if job.hwaccel is None or job.ray is not None:
         return job.hwaccel, ()  # a cluster's nodes look for themselves
     wish = str(device) if job.hwaccel == device.type == "cuda" else job.hwaccel
-    with open_accelerated(info.path, wish) as container:
+    with info.open_accelerated(wish) as container:
         if decodes_on_hardware(container, info):
             return wish, ()
     return None, (f"{wish} does not decode this {info.codec} ({info.pixel_format}); the processor does",)
@@ -227,7 +224,7 @@ def _decoding(job: Job, info: SourceInfo, device: torch.device) -> tuple[str | N
 def _segment(job: Job, info: SourceInfo) -> Segment:
     wish = job.range
     if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(info.path, wish.first_frame, wish.last_frame)
+        return locate_frames(info, wish.first_frame, wish.last_frame)
     if wish.start is not None or wish.end is not None:
         return locate_times(info, wish.start, wish.end)
     return Segment()

@@ -22,7 +22,7 @@ from av.subtitles.stream import SubtitleStream
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.damage import Damage, Kind
-from vidsr.media.demux import open_source, read_packets
+from vidsr.media.demux import read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, StreamInfo
@@ -85,7 +85,7 @@ class Passthrough:
     def add_streams(self, out: OutputContainer, *, before_video: bool) -> None:
         """Add the output streams that lie before the source's video, or those behind it; then `start`."""
         if self._container is None:
-            self._container = open_source(self._source.path)
+            self._container = self._source.open()
         for decided in self._plans:
             if (decided.stream.index < self._source.video_index) == before_video:
                 self._add(out, decided, self._container.streams[decided.stream.index])
@@ -116,7 +116,7 @@ class Passthrough:
 
     def _add_cover(self, out: OutputContainer, info: StreamInfo) -> None:
         """A picture: an attachment in Matroska, a stream of one packet elsewhere."""
-        with open_source(self._source.path) as container:
+        with self._source.open() as container:
             template = container.streams[info.index]
             packet = next((p for p in container.demux(template) if p.size), None)
             if packet is None:

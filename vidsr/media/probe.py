@@ -27,7 +27,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
-from vidsr.media.demux import is_address, main_video_stream, open_source, reading
+from vidsr.media.demux import is_address, main_video_stream, open_accelerated, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
@@ -119,6 +119,7 @@ class SourceInfo:
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
     time_code_rate: frames a second that time codes count, which are the frames as decoded.
+    allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
 
@@ -149,6 +150,7 @@ class SourceInfo:
     embedded_extras: tuple[str, ...]
     size_bytes: int
     time_code_rate: Fraction | None
+    allow_network: bool
 
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
@@ -168,16 +170,25 @@ class SourceInfo:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; fractions as "numerator/denominator", enums by name."""
         plain: dict[str, Any] = _plain(self)
+        del plain["allow_network"]  # nothing of the file's own
         return plain
 
+    def open(self) -> InputContainer:
+        """The file once more, by the permission it was probed with. Raises as `open_source` does."""
+        return open_source(self.path, allow_network=self.allow_network)
 
-def probe(path: Path) -> SourceInfo:
-    """Open a video file and tell what it is.
+    def open_accelerated(self, hwaccel: str) -> InputContainer:
+        """Raises as `demux.open_accelerated` does."""
+        return open_accelerated(self.path, hwaccel, allow_network=self.allow_network)
+
+
+def probe(path: Path, *, allow_network: bool = False) -> SourceInfo:
+    """Open a video file and tell what it is. allow_network: see `open_source`.
 
     Raises SourceMissingError, NotAVideoError, NoVideoStreamError or DamagedSourceError, with a message
     and a hint for people.
     """
-    with open_source(path) as container:
+    with open_source(path, allow_network=allow_network) as container:
         stream = main_video_stream(container, path)
         if stream.codec_context is None:
             raise NotAVideoError(
@@ -193,7 +204,7 @@ def probe(path: Path) -> SourceInfo:
                 "the file is damaged or was cut off before its first key frame",
             )
         _check_size(path, frame.width, frame.height)
-        return _describe(path, container, stream, frame)
+        return _describe(path, container, stream, frame, allow_network=allow_network)
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -224,7 +235,9 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     return None
 
 
-def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> SourceInfo:
+def _describe(
+    path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame, *, allow_network: bool
+) -> SourceInfo:
     context = stream.codec_context
     time_base = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate
@@ -260,6 +273,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         embedded_extras=embedded_extras(frame),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
         time_code_rate=rate or None,
+        allow_network=allow_network,
     )
 
 

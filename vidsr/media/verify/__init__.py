@@ -65,6 +65,7 @@ def verify(
     container: OutputFormat | None = None,
     intent: Intent | None = None,
     full: bool = False,
+    allow_network: bool = False,
 ) -> Report:
     """Compare an output with the source it was made of.
 
@@ -72,13 +73,14 @@ def verify(
     = what the source's are. damage: what of the source is known not to be readable, which is not
     held against the output. notes: the writer's announcements. container: of the output, None = by
     its suffix. intent: what a job with filters or of a gray output wrote; None = the pictures should be the
-    source's own. full: look at every picture instead of some.
+    source's own. full: look at every picture instead of some. allow_network: whether the source may be an
+    address, and a playlist that leads elsewhere.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
     suffix of no known container. An output that cannot be read is no exception but a failed check.
     """
     begun = time.perf_counter()
-    info = probe(source)
+    info = probe(source, allow_network=allow_network)
     try:
         made = probe(output)
     except SourceError as error:
