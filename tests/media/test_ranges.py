@@ -12,8 +12,8 @@ from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
 from vidsr.errors import UsageError
-from vidsr.job import Segment
-from vidsr.media.locate import locate_frames, locate_times, presentation_times
+from vidsr.job import RangeRequest, Segment
+from vidsr.media.locate import locate, locate_frames, locate_times, presentation_times
 from vidsr.media.probe import probe
 
 CLIPS = ["b_frames.mp4", "b_frames.mkv", "vfr.mkv", "late.ts", "negative.ts", "edit_list.mp4",
@@ -139,6 +139,17 @@ def test_cut_converts_sound_of_the_range_only(clips: ClipShelf, tmp_path: Path) 
     rows = reference.decoded_sound(output, 1)
     assert rows[0].pts == pytest.approx(0, abs=0.024)
     assert float(rows[-1].pts + rows[-1].duration) == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_people_name_is_found_by_what_they_name(clips: ClipShelf) -> None:
+    """25 frames a second on a clock of 1/12800 s: frame 13 is shown at 0.52 s."""
+    info = probe(clips("b_frames.mp4"))
+    bounds = Segment(13 * 512, 38 * 512)
+    assert locate(info, RangeRequest(first_frame=13, last_frame=38)) == bounds
+    assert locate(info, RangeRequest(Fraction(52, 100), Fraction(152, 100))) == bounds
+    assert locate(info, RangeRequest(last_frame=38)) == Segment(None, bounds.end_pts)
+    assert locate(info, RangeRequest(start=Fraction(52, 100))) == Segment(bounds.start_pts, None)
+    assert locate(info, RangeRequest()) == Segment()
 
 
 def test_finding_the_first_frames_reads_only_the_beginning(clips: ClipShelf, tmp_path: Path) -> None:

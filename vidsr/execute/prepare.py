@@ -25,7 +25,7 @@ from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.hardware import decodes_on_hardware
 from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
-from vidsr.media.locate import locate_frames, locate_times
+from vidsr.media.locate import locate
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.rec709 import rec709_steps
@@ -172,7 +172,7 @@ def prepare(job: Job, show: Show) -> Prepared:
     wish = job.device if job.ray is None else "auto"
     devices = tuple(choose_device(name.strip()) for name in wish.split(","))
     hwaccel, hardware_notes = _decoding(job, info, devices[0])
-    segment = _segment(job, info)
+    segment = locate(info, job.range)
     filtering, coded_like, notes = _filtering(job, info, segment)
     notes = (*hardware_notes, *notes)
     if filtering is not None:
@@ -219,15 +219,6 @@ def _decoding(job: Job, info: SourceInfo, device: torch.device) -> tuple[str | N
         if decodes_on_hardware(container, info):
             return wish, ()
     return None, (f"{wish} does not decode this {info.codec} ({info.pixel_format}); the processor does",)
-
-
-def _segment(job: Job, info: SourceInfo) -> Segment:
-    wish = job.range
-    if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(info, wish.first_frame, wish.last_frame)
-    if wish.start is not None or wish.end is not None:
-        return locate_times(info, wish.start, wish.end)
-    return Segment()
 
 
 def _filtering(

@@ -19,7 +19,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from vidsr.errors import UsageError
-from vidsr.job import Segment
+from vidsr.job import RangeRequest, Segment
 from vidsr.media.clock import DISCONTINUITY_SECONDS, WITHOUT_PRESENTATION_TIMES, Clock
 from vidsr.media.demux import main_video_stream, read_packets, reading
 from vidsr.media.probe import SourceInfo
@@ -30,6 +30,16 @@ ROUNDING = Fraction(1, 2000)
 
 Enough = Callable[[list[int], int], bool]
 """Whether no packet from a decoding time on can change the answer that the stamps so far give."""
+
+
+def locate(info: SourceInfo, wish: RangeRequest) -> Segment:
+    """The segment of a range that people name, by frames or by times.
+
+    Raises UsageError as `locate_frames` and `locate_times` do.
+    """
+    if wish.first_frame is not None or wish.last_frame is not None:
+        return locate_frames(info, wish.first_frame, wish.last_frame)
+    return locate_times(info, wish.start, wish.end)
 
 
 def locate_frames(info: SourceInfo, first: int | None, last: int | None) -> Segment:
