@@ -82,6 +82,11 @@ class Passthrough:
         """The streams that become tracks of the output, in their order; attached files are none."""
         return [p.stream for p in self._plans if p.fate in (Fate.COPY, Fate.CONVERT)]
 
+    @property
+    def track_indices(self) -> list[int]:
+        """Of the streams that `carried` became, in the output; known when all are added."""
+        return [lane.target.index for lane in self._lanes.values()]
+
     def add_streams(self, out: OutputContainer, *, before_video: bool) -> None:
         """Add the output streams that lie before the source's video, or those behind it; then `start`."""
         if self._container is None:

@@ -36,20 +36,14 @@ from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
+from vidsr.media.header import Header, UnknownLayoutError
 from vidsr.media.matroska_extras import matroska_extras
-from vidsr.media.matroska_output import (
-    HeaderChanges,
-    TrackChange,
-    UnknownLayoutError,
-    complete,
-    display_size,
-)
+from vidsr.media.matroska_output import display_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
 from vidsr.media.tags import (
     global_tags,
-    holds_track_facts,
     lost_stream_tags,
     lost_tags,
     lost_track_facts,
@@ -204,31 +198,22 @@ class Writer:
 
     def _add_tags(self, muxer: OutputContainer) -> None:
         tags = global_tags(self._source, self.container)
-        self._header = self._header_changes(tags)
-        if self._header.padding:
-            tags = {key: value for key, value in tags.items() if key.lower() != "encoding_tool"}
-            tags["encoding_tool"] = self._header.padding
-        muxer.metadata.update(tags)
-
-    def _header_changes(self, tags: dict[str, str]) -> HeaderChanges:
-        """What FFmpeg's muxer of Matroska has no word for and is put in when it has closed the file."""
-        if not holds_track_facts(self.container, is_file=self._target.pipe is None):
-            return HeaderChanges()
         video = self._source.streams[self._source.video_index]
         tracks = self._passthrough.carried
+        self._track = sum(stream.index < video.index for stream in tracks)
         tracks.insert(self._track, video)
         width, height, aspect = self._shape
         views = next((value for key, value in video.metadata if key.lower() == "stereo_mode"), None)
-        shown = display_size(width, height, aspect, views) if aspect and aspect != 1 else None
-        changes: dict[int, TrackChange] = {}
-        for number, stream in enumerate(tracks):
-            size = shown if number == self._track else None
-            change = TrackChange(size, stream.language_tag, stream.is_enabled)
-            if change != TrackChange():
-                changes[number] = change
-        name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
-        chapters = None if self._extras.chapters is None else self._extras.chapters.content
-        return HeaderChanges(changes, name, chapters, self._extras.identity)
+        self._header = Header.planned(
+            self.container,
+            tracks,
+            is_file=self._target.pipe is None,
+            video=self._track,
+            display_size=display_size(width, height, aspect, views) if aspect and aspect != 1 else None,
+            extras=self._extras,
+            tags=tags,
+        )
+        muxer.metadata.update(self._header.with_room(tags))
 
     def _listed_chapters(self) -> list[ChapterInfo]:
         """What FFmpeg's muxer is given: one list, which Matroska's own take the place of later."""
@@ -242,7 +227,6 @@ class Writer:
     def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
         source = self._source
         rate = source.average_rate or Fraction(25)
-        self._track = sum(other.type != "attachment" for other in container.streams)
         if self._settings.program:
             stream, note = self._add_program_stream(container, color)
         else:
@@ -406,12 +390,11 @@ class Writer:
             )
 
     def _complete_header(self) -> None:
-        """Say in Matroska's header what its muxer has no word for; the other muxers know from the encoder."""
-        if self._header.is_empty:
-            return
+        """Say in the header what the muxers have no word for."""
+        indices = sorted([self._stream.index, *self._passthrough.track_indices])
         try:
             with self._target.naming():
-                complete(self.temporary, self._header)
+                self._header.complete(self.temporary, indices)
         except UnknownLayoutError as error:
             raise OutputError(
                 f"{self._target.output.name}: its header cannot be completed: {error}"

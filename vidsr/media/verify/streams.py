@@ -24,7 +24,8 @@ from vidsr.media.probe import TIME_CODE_KEY, ChapterInfo, SourceInfo, StreamInfo
 from vidsr.media.tags import (
     HELD_DISPOSITIONS,
     global_tags,
-    holds_track_facts,
+    holds_language_tag,
+    holds_marks_of_use,
     lost_stream_tags,
     stream_tags,
 )
@@ -148,9 +149,10 @@ def check_names(
     for theirs, ours, copied in pairs:
         name = f"{theirs.type} {theirs.index}"
         wanted = stream_tags(theirs, container, copied=copied)
-        languages.append((name, _language(wanted, container), _found_language(ours, container)))
-        if holds_track_facts(container, is_file=True):
+        languages.append((name, _language(theirs, wanted, container), _found_language(ours, container)))
+        if holds_language_tag(theirs, container, is_file=True) or ours.language_tag is not None:
             languages.append((f"{name} in full", theirs.language_tag, ours.language_tag))
+        if holds_marks_of_use(container, is_file=True):
             enabled.append((name, theirs.is_enabled, ours.is_enabled))
         if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
@@ -190,13 +192,17 @@ def _is_plain(key: str) -> bool:
     }
 
 
-def _language(tags: dict[str, str], container: OutputFormat) -> str | None:
-    """What is expected; None where there is none or the container has no word for it."""
+def _language(stream: StreamInfo, tags: dict[str, str], container: OutputFormat) -> str | None:
+    """What is expected; None where there is none or the container has no word for it.
+
+    MP4 has none for short codes ("fr"), but for languages in full, which begin with one.
+    """
     language = tags.get("language")
     if language in (None, "und") or container.muxer == "nut":
         return None
     if container.muxer in ("mp4", "mov") and not re.fullmatch("[a-z]{3}", language or ""):
-        return None
+        has_tag = holds_language_tag(stream, container, is_file=True)
+        return (stream.language_tag or "").split("-", maxsplit=1)[0] if has_tag else None
     return language
 
 
