@@ -73,6 +73,61 @@ def test_views_in_blocks_that_webm_refuses_are_named(tmp_path: Path) -> None:
     assert verify(source, output).failures == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "size"),
+    [
+        ("box.mp4", (), (140, 32)),
+        ("messages.mp4", ("-x264-params", "frame-packing=3"), (70, 64)),
+        ("messages.ts", ("-x264-params", "frame-packing=4"), (140, 32)),
+    ],
+)
+def test_views_that_a_box_or_the_video_itself_tells_of_arrive(
+    tmp_path: Path, name: str, arguments: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    source, output = tmp_path / name, tmp_path / "out.mkv"
+    if arguments:
+        picture = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2,setsar=16/11", "-c:v", "libx264")
+        reference.ffmpeg("-v", "error", *picture, "-preset", "ultrafast", *arguments, source)
+    else:
+        told = stereoscopic(tmp_path / "told.mkv", "top_bottom")
+        reference.ffmpeg("-v", "error", "-i", told, "-c", "copy", "-strict", "unofficial", source)
+        # newer programs write a box of Apple's beside it, which says less and counts for more
+        source.write_bytes(source.read_bytes().replace(b"vexu", b"free"))
+    remake(source, output, color=BT601)
+    video = dict(ebml_tree.children(ebml_tree.tracks(output)[0]["e0"]))
+    assert tuple(int.from_bytes(video[key], "big") for key in ("54b0", "54ba")) == size
+    # RFC 9559: 1 is side by side, 3 above each other, the left view first in both
+    assert video["53b8"] == (b"\1" if size == (70, 64) else b"\3")
+    assert verify(source, output).failures == ()
+    named = remake(source, tmp_path / "out.mp4", encoder="libx264", color=BT601).notes
+    assert named == ["tags of the video left out, MP4 cannot hold them: stereo_mode"]
+
+
+def test_views_without_a_name_are_named_as_lost(tmp_path: Path) -> None:
+    """Apple's box "vexu", when it is empty, says that there are two views and not where."""
+    told, source, output = (
+        stereoscopic(tmp_path / "told.mkv", "top_bottom"),
+        tmp_path / "in.mp4",
+        tmp_path / "o.mkv",
+    )
+    reference.ffmpeg("-v", "error", "-i", told, "-c", "copy", "-strict", "unofficial", source)
+    if b"vexu" not in source.read_bytes():
+        pytest.skip("this ffmpeg does not write the box")
+    assert remake(source, output, color=BT601).notes == [
+        "marks of stereoscopic pictures inside the video are left out"
+    ]
+    assert verify(source, output).failures == ()
+
+
+def test_directions_of_a_spherical_video_are_named(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    projection = ebml_tree.made("7670", ebml_tree.made("7671", b"\1"))
+    video = ebml_tree.tracks(clips("b_frames.mkv"))[0]["e0"]
+    ebml_tree.with_tracks(clips("b_frames.mkv"), source, {0: {"e0": video + projection}})
+    notes = remake(source, output, color=BT601).notes
+    assert notes == ["directions of a spherical (360 degree) video inside the video are left out"]
+
+
 def stereoscopic(path: Path, mode: str) -> Path:
     reference.ffmpeg(
         "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2,setsar=16/11", "-c:v", "libx264",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,22 +42,6 @@ from vidsr.media.matroska_layout import LARGEST_PART_BYTES, lay_out
 
 _SLACK_BYTES = 64
 """For a display size and for sizes that need more bytes than before."""
-
-
-_VIEWS = {
-    **dict.fromkeys(("left_right", "right_left", "col_interleaved_lr", "col_interleaved_rl"), (2, 1)),
-    **dict.fromkeys(("top_bottom", "bottom_top", "row_interleaved_lr", "row_interleaved_rl"), (1, 2)),
-}
-"""Names that FFmpeg has for stereoscopic pictures (StereoMode) -> views beside and above each other."""
-
-
-def display_size(width: int, height: int, aspect: Fraction, stereo_mode: str | None) -> tuple[int, int]:
-    """In what size a player shows pictures, in square pixels; of stereoscopic ones, each view.
-
-    width, height, aspect: of the picture as coded, with all its views.
-    """
-    beside, above = _VIEWS.get(stereo_mode or "", (1, 1))
-    return max(round(width * aspect / beside), 1), max(round(Fraction(height, above)), 1)
 
 
 class UnknownLayoutError(ValueError):

@@ -33,6 +33,7 @@ from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.matroska_source import TrackFacts, read_tracks
 from vidsr.media.mp4_source import read_languages
+from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -54,6 +55,8 @@ DEFAULT_HANDLERS = frozenset(
 
 TIME_CODE_KEY = "timecode"
 """What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
+
+UNNAMED_VIEWS = "marks of stereoscopic pictures"
 
 FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
 
@@ -266,11 +269,11 @@ def _describe(
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=_stream_infos(path, container),
+        streams=_with_views(_stream_infos(path, container), stream.index, frame),
         chapters=tuple(_chapter_infos(container)),
         metadata=tuple(container.metadata.items()),
         hdr=HdrMetadata.of_frame(frame),
-        embedded_extras=embedded_extras(frame),
+        embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
         time_code_rate=rate or None,
         allow_network=allow_network,
@@ -350,6 +353,15 @@ def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ..
         return tuple(infos)  # then it is not known which is which
     infos[: len(tracks)] = map(_with_facts, infos, tracks)
     return tuple(infos)
+
+
+def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:
+    """The tag that Matroska has for stereoscopic pictures, where something else says it of the main video."""
+    mode = stereo_mode(frame)
+    if mode is None or any(key.lower() == STEREO_KEY for key, _ in infos[video].metadata):
+        return infos
+    info = dataclasses.replace(infos[video], metadata=(*infos[video].metadata, (STEREO_KEY, mode)))
+    return (*infos[:video], info, *infos[video + 1 :])
 
 
 def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from vidsr.media.containers import OutputFormat
 from vidsr.media.mp4_source import is_tag
 from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
+from vidsr.media.stereo import STEREO_KEY
 
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
 _CODING_TAGS = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "vendor_id"})
@@ -189,7 +190,7 @@ def holds_marks_of_use(output: OutputFormat, *, is_file: bool) -> bool:
 
 
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
-    if output.muxer == "webm" and name.lower() == "stereo_mode" and value in _NOT_IN_WEBM:
+    if output.muxer == "webm" and name.lower() == STEREO_KEY and value in _NOT_IN_WEBM:
         return False
     if output.muxer not in _HELD:
         return name != "creation_time" or output.muxer not in ("matroska", "webm")

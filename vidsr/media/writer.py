@@ -38,10 +38,10 @@ from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
 from vidsr.media.header import Header, UnknownLayoutError
 from vidsr.media.matroska_extras import matroska_extras
-from vidsr.media.matroska_output import display_size
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
+from vidsr.media.stereo import STEREO_KEY, display_size
 from vidsr.media.tags import (
     global_tags,
     lost_stream_tags,
@@ -203,7 +203,7 @@ class Writer:
         self._track = sum(stream.index < video.index for stream in tracks)
         tracks.insert(self._track, video)
         width, height, aspect = self._shape
-        views = next((value for key, value in video.metadata if key.lower() == "stereo_mode"), None)
+        views = next((value for key, value in video.metadata if key.lower() == STEREO_KEY), None)
         self._header = Header.planned(
             self.container,
             tracks,
