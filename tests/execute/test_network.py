@@ -13,11 +13,11 @@ import pytest
 
 from tests.media import reference
 from tests.media.clips import ClipShelf
+from vidsr import upscale
 from vidsr.cli.main import run as command
 from vidsr.errors import NotAVideoError, SourceError, SourceMissingError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job
-from vidsr.media import demux
 from vidsr.media.probe import probe
 from vidsr.media.verify import verify
 
@@ -67,18 +67,6 @@ def asked(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-@pytest.fixture
-def permitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The permission, taken back after the test."""
-    monkeypatch.setattr(demux._Permission, "network", False)
-    demux.allow_network()
-
-
-@pytest.fixture
-def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demux._Permission, "network", False)
-
-
 def hls(folder: Path, clips: ClipShelf) -> Path:
     """A playlist of a local file in a folder."""
     reference.ffmpeg(
@@ -88,7 +76,6 @@ def hls(folder: Path, clips: ClipShelf) -> Path:
     return folder / "list.m3u8"
 
 
-@pytest.mark.usefixtures("forbidden")
 def test_an_address_is_not_opened_without_permission(
     asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path
 ) -> None:
@@ -108,7 +95,6 @@ def test_an_address_is_not_opened_without_permission(
     assert asked[1] == []
 
 
-@pytest.mark.usefixtures("forbidden")
 @pytest.mark.parametrize("kind", ["hls", "remote hls", "ffconcat"])
 def test_a_playlist_reaches_nothing_without_permission(
     asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path, kind: str
@@ -126,7 +112,6 @@ def test_a_playlist_reaches_nothing_without_permission(
     assert asked[1] == []
 
 
-@pytest.mark.usefixtures("permitted")
 @pytest.mark.parametrize("name", ["b_frames.mp4", "everything.mkv"])
 def test_a_video_from_a_server_gives_what_the_file_gives(
     asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path, repeat_2x: Path, name: str
@@ -140,7 +125,6 @@ def test_a_video_from_a_server_gives_what_the_file_gives(
     assert verify(clips(name), output).ok
 
 
-@pytest.mark.usefixtures("permitted")
 def test_playlists_may_reach_on(
     asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path, repeat_2x: Path
 ) -> None:
@@ -155,14 +139,33 @@ def test_playlists_may_reach_on(
         assert len(reference.decoded(output)) == 50
 
 
-@pytest.mark.usefixtures("permitted")
+def test_the_permission_is_the_jobs_and_ends_with_it(
+    asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """A program that upscales an address, and then a file that somebody gave it."""
+    (tmp_path / "clip.mp4").write_bytes(clips("b_frames.mp4").read_bytes())
+    local = tmp_path / "given.mp4"
+    local.write_text(re.sub(r"(?m)^(list\d+\.ts)", rf"{asked[0]}/\1", hls(tmp_path, clips).read_text()))
+    address = f"{asked[0]}/clip.mp4"
+    upscale(address, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32", allow_network=True)
+    assert verify(Path(address), tmp_path / "out.mkv", allow_network=True).ok
+    assert asked[1]
+    asked[1].clear()
+    for source in (local, Path(address)):
+        with pytest.raises(SourceError, match=r"is a playlist|is an address"):
+            upscale(source, tmp_path / "other.mkv", weights=repeat_2x)
+        with pytest.raises(SourceError, match=r"is a playlist|is an address"):
+            probe(source)
+    assert asked[1] == []
+    assert not (tmp_path / "other.mkv").exists()
+
+
 def test_what_is_not_there_is_one_line(asked: tuple[str, list[str]]) -> None:
     with pytest.raises(SourceError, match="cannot be opened") as caught:
-        probe(Path(f"{asked[0]}/no.mp4"))
+        probe(Path(f"{asked[0]}/no.mp4"), allow_network=True)
     assert caught.value.message.startswith(asked[0])
 
 
-@pytest.mark.usefixtures("forbidden")
 def test_the_command_says_it_in_one_line_and_opens_with_the_option(
     asked: tuple[str, list[str]], clips: ClipShelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 SEGMENT, TRACKS, TRACK, INFO = "18538067", "1654ae6b", "ae", "1549a966"
 BCP47, ENABLED, LANGUAGE, WRITING_APP, MUXING_APP = "22b59d", "b9", "22b59c", "5741", "4d80"
 CLUSTER = "1f43b675"
+CHAPTERS, EDITION, ATOM, DISPLAY = "1043a770", "45b9", "b6", "80"
+_TABLES = ("114d9b74", "1c53bb6b", "ec")  # SeekHead, Cues, Void
 
 
 def children(data: bytes) -> list[tuple[str, bytes]]:
@@ -54,6 +56,30 @@ def with_tracks(source: Path, target: Path, changes: dict[int, dict[str, bytes |
                 new = [made(k, v) for k, v in fields.items() if v is not None]
                 changed.append(made(name, b"".join(kept + new)))
             parts.append(made(key, b"".join(changed)))
-        elif key not in ("114d9b74", "1c53bb6b", "ec"):  # SeekHead, Cues, Void
+        elif key not in _TABLES:
             parts.append(made(key, content))
     target.write_bytes(made(*head) + made(SEGMENT, b"".join(parts)))
+
+
+Tree = list[tuple[str, "bytes | Tree"]]
+
+
+def made_tree(tree: Tree) -> bytes:
+    """Elements with others in them."""
+    return b"".join(made(k, v if isinstance(v, bytes) else made_tree(v)) for k, v in tree)
+
+
+def read_tree(data: bytes, masters: tuple[str, ...]) -> Tree:
+    """The other way round, checksums and empty space aside."""
+    parts = [part for part in children(data) if part[0] not in ("bf", "ec")]
+    return [(key, read_tree(content, masters) if key in masters else content) for key, content in parts]
+
+
+def with_parts(source: Path, target: Path, parts: dict[str, bytes], more_info: bytes = b"") -> None:
+    """A copy of a file with other parts before its first cluster. Tables of contents go."""
+    head, *_ = children(source.read_bytes())
+    kept = [part for part in segment(source) if part[0] not in (*_TABLES, *parts)]
+    place = next(n for n, (key, _) in enumerate(kept) if key == CLUSTER)
+    kept[place:place] = parts.items()
+    body = b"".join(made(k, v + more_info if k == INFO else v) for k, v in kept)
+    target.write_bytes(made(*head) + made(SEGMENT, body))

@@ -24,13 +24,12 @@ from vidsr.cli.main import run
 from vidsr.frames import Frame
 from vidsr.job import Segment
 from vidsr.media import hardware
-from vidsr.media import reader as reader_module
 from vidsr.media.demux import open_accelerated, open_source
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.hardware import decodes_on_hardware, is_hardware_layout
 from vidsr.media.pixels import PlaneReader, fill
-from vidsr.media.probe import probe
+from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.reader import Reader
 from vidsr.media.segment_reader import Stretch
 
@@ -117,7 +116,7 @@ def imitated(monkeypatch: pytest.MonkeyPatch) -> None:
             yield moved
 
     monkeypatch.setattr(Reader, "_accounted", handed_over)
-    monkeypatch.setattr(reader_module, "open_accelerated", lambda path, _: open_source(path))
+    monkeypatch.setattr(SourceInfo, "open_accelerated", lambda info, _: info.open())
 
 
 def upper_bits(frame: VideoFrame, name: str) -> VideoFrame:

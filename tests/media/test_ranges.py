@@ -12,8 +12,8 @@ from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
 from vidsr.errors import UsageError
-from vidsr.job import Segment
-from vidsr.media.locate import locate_frames, locate_times, presentation_times
+from vidsr.job import RangeRequest, Segment
+from vidsr.media.locate import locate, locate_frames, locate_times, presentation_times
 from vidsr.media.probe import probe
 
 CLIPS = ["b_frames.mp4", "b_frames.mkv", "vfr.mkv", "late.ts", "negative.ts", "edit_list.mp4",
@@ -28,7 +28,7 @@ def test_frame_range_is_that_slice_of_what_ffmpeg_shows(clips: ClipShelf, name: 
     assert len(whole) == len(times)
     count = len(whole)
     for first, last in ((0, 3), (1, 2), (count // 2, count // 2 + 3), (count - 2, count), (5, None)):
-        frames = frames_of(path, locate_frames(path, first, last))
+        frames = frames_of(path, locate_frames(probe(path), first, last))
         assert [bytes(frame.planes[0]) for frame in frames] == whole[first:last]
         assert [float(frame.time) for frame in frames] == pytest.approx(
             [float(t) for t in times[first:last]], abs=1e-6
@@ -40,21 +40,21 @@ def test_every_single_frame_of_a_long_gop_can_be_picked(clips: ClipShelf) -> Non
     path = clips("b_frames.mp4")
     whole = [bytes(frame.planes[0]) for frame in frames_of(path)]
     for number in range(len(whole)):
-        (frame,) = frames_of(path, locate_frames(path, number, number + 1))
+        (frame,) = frames_of(path, locate_frames(probe(path), number, number + 1))
         assert bytes(frame.planes[0]) == whole[number]
 
 
 def test_range_beyond_the_end_is_open(clips: ClipShelf) -> None:
     path = clips("b_frames.mp4")
-    assert locate_frames(path, 0, 50) == Segment()
-    assert locate_frames(path, 0, 1000) == Segment()
-    assert locate_frames(path, None, None) == Segment()
-    assert locate_frames(path, 40, 1000) == Segment(start_pts=40 * 512)
+    assert locate_frames(probe(path), 0, 50) == Segment()
+    assert locate_frames(probe(path), 0, 1000) == Segment()
+    assert locate_frames(probe(path), None, None) == Segment()
+    assert locate_frames(probe(path), 40, 1000) == Segment(start_pts=40 * 512)
 
 
 def test_first_frame_beyond_the_end_is_an_error(clips: ClipShelf) -> None:
     with pytest.raises(UsageError, match=r"frame 50 does not exist: b_frames\.mp4 has 50 frames"):
-        locate_frames(clips("b_frames.mp4"), 50, 60)
+        locate_frames(probe(clips("b_frames.mp4")), 50, 60)
 
 
 def test_times_count_from_where_players_start(clips: ClipShelf) -> None:
@@ -91,7 +91,7 @@ def test_range_without_a_frame_is_an_error(clips: ClipShelf) -> None:
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_cut_begins_at_zero_with_sound_in_step(clips: ClipShelf, tmp_path: Path, suffix: str) -> None:
     source, output = clips("b_frames.mp4"), tmp_path / f"out.{suffix}"
-    segment = locate_frames(source, 13, 38)
+    segment = locate_frames(probe(source), 13, 38)
     remake(source, output, encoder="libx264", segment=segment)
     start, end = Fraction(13, 25), Fraction(38, 25)
     shown = [(row.pts - start, row.md5) for row in reference.decoded(source) if start <= row.pts < end]
@@ -110,7 +110,7 @@ def test_cut_begins_at_zero_with_sound_in_step(clips: ClipShelf, tmp_path: Path,
 def test_cut_shortens_subtitles_and_chapters(clips: ClipShelf, tmp_path: Path) -> None:
     """Kept: 0.52 s to 1.52 s. The first line (0.2 to 0.9) was on when the cut begins."""
     source, output = clips("everything.mkv"), tmp_path / "out.mkv"
-    remake(source, output, segment=locate_frames(source, 13, 38))
+    remake(source, output, segment=locate_frames(probe(source), 13, 38))
     ms = Fraction(1, 1000)
     assert reference.subtitle_text(output, 0) == [
         (0 * ms, 380 * ms, "First line"),
@@ -125,7 +125,7 @@ def test_cut_shortens_subtitles_and_chapters(clips: ClipShelf, tmp_path: Path) -
 
 def test_cut_converts_and_shortens_subtitles_for_mp4(clips: ClipShelf, tmp_path: Path) -> None:
     source, output = clips("everything.mkv"), tmp_path / "out.mp4"
-    remake(source, output, encoder="libx264", segment=locate_frames(source, 13, 38))
+    remake(source, output, encoder="libx264", segment=locate_frames(probe(source), 13, 38))
     ms = Fraction(1, 1000)
     assert reference.subtitle_text(output, 1) == [
         (0 * ms, 480 * ms, "Bold words"),
@@ -135,10 +135,21 @@ def test_cut_converts_and_shortens_subtitles_for_mp4(clips: ClipShelf, tmp_path:
 
 def test_cut_converts_sound_of_the_range_only(clips: ClipShelf, tmp_path: Path) -> None:
     source, output = clips("everything.mkv"), tmp_path / "out.mp4"
-    remake(source, output, encoder="libx264", segment=locate_frames(source, 13, 38))
+    remake(source, output, encoder="libx264", segment=locate_frames(probe(source), 13, 38))
     rows = reference.decoded_sound(output, 1)
     assert rows[0].pts == pytest.approx(0, abs=0.024)
     assert float(rows[-1].pts + rows[-1].duration) == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_people_name_is_found_by_what_they_name(clips: ClipShelf) -> None:
+    """25 frames a second on a clock of 1/12800 s: frame 13 is shown at 0.52 s."""
+    info = probe(clips("b_frames.mp4"))
+    bounds = Segment(13 * 512, 38 * 512)
+    assert locate(info, RangeRequest(first_frame=13, last_frame=38)) == bounds
+    assert locate(info, RangeRequest(Fraction(52, 100), Fraction(152, 100))) == bounds
+    assert locate(info, RangeRequest(last_frame=38)) == Segment(None, bounds.end_pts)
+    assert locate(info, RangeRequest(start=Fraction(52, 100))) == Segment(bounds.start_pts, None)
+    assert locate(info, RangeRequest()) == Segment()
 
 
 def test_finding_the_first_frames_reads_only_the_beginning(clips: ClipShelf, tmp_path: Path) -> None:
@@ -147,8 +158,8 @@ def test_finding_the_first_frames_reads_only_the_beginning(clips: ClipShelf, tmp
         whole = clips(name)
         part = tmp_path / name
         part.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 5])
-        assert locate_frames(part, 3, 9) == locate_frames(whole, 3, 9)
         info = probe(whole)
+        assert locate_frames(replace(info, path=part), 3, 9) == locate_frames(info, 3, 9)
         segment = locate_times(info, Fraction(1, 10), Fraction(3, 10))
         assert locate_times(replace(info, path=part), Fraction(1, 10), Fraction(3, 10)) == segment
 
@@ -168,10 +179,10 @@ def test_times_give_the_frames_that_counting_gives(clips: ClipShelf, name: str) 
 
 def test_range_over_a_clock_that_steps_back_is_refused(clips: ClipShelf) -> None:
     path = clips("spliced.ts")
-    assert len(frames_of(path, locate_frames(path, 5, 15))) == 10
-    assert presentation_times(path) == [frame.pts for frame in frames_of(path)]
+    assert len(frames_of(path, locate_frames(probe(path), 5, 15))) == 10
+    assert presentation_times(probe(path)) == [frame.pts for frame in frames_of(path)]
     with pytest.raises(UsageError, match=r"its clock steps back at .* so ranges are ambiguous"):
-        locate_frames(path, 5, 30)
+        locate_frames(probe(path), 5, 30)
 
 
 @pytest.mark.parametrize("name", ["long.mkv", "long.mp4"])

@@ -18,6 +18,7 @@ from vidsr.errors import SourceMissingError
 from vidsr.frames import Frame
 from vidsr.media.damage import Damage
 from vidsr.media.locate import locate_frames
+from vidsr.media.probe import probe
 from vidsr.media.verify import Report, verify
 from vidsr.media.verify.captions import Caption, first_difference, plain_lines
 from vidsr.media.verify.frames import are_known
@@ -70,7 +71,7 @@ def test_a_range_passes_as_that_range_only(
     clips: ClipShelf, tmp_path: Path, first: int | None, last: int | None
 ) -> None:
     source, output = clips("everything.mkv"), tmp_path / "part.mkv"
-    segment = locate_frames(source, first, last)
+    segment = locate_frames(probe(source), first, last)
     copy(source, output, segment=segment, audio="jpn")
     assert failed(verify(source, output, segment=segment, audio="jpn")) == []
     names = failed(verify(source, output))
@@ -141,7 +142,7 @@ def test_uncompressed_sound_may_be_cut_into_other_packets(
     clips: ClipShelf, tmp_path: Path, first: int | None, last: int | None
 ) -> None:
     source, output = clips("everything.mkv"), tmp_path / "out.mov"
-    segment = locate_frames(source, first, last)
+    segment = locate_frames(probe(source), first, last)
     copy(source, output, segment=segment)
     report = verify(source, output, segment=segment)
     assert failed(report) == []

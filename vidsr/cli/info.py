@@ -53,12 +53,9 @@ _TRANSFERS = {
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
-    from vidsr.media import demux
     from vidsr.media.probe import probe
 
-    if allow_network:
-        demux.allow_network()
-    found = probe(source)
+    found = probe(source, allow_network=allow_network)
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
@@ -78,6 +75,18 @@ def describe(info: SourceInfo) -> Iterator[str]:
     for stream in info.streams:
         if stream.index != info.video_index:
             yield f"  {_stream(stream)}"
+    yield from _chapters(info)
+
+
+def _chapters(info: SourceInfo) -> Iterator[str]:
+    from vidsr.media.demux import is_address
+    from vidsr.media.matroska_chapters import read_chapters
+
+    in_full = None if is_address(info.path) else read_chapters(info.path)
+    if in_full is not None and in_full.beyond_a_list:
+        yield "  Chapters"
+        yield from (f"    {line}" for line in in_full.describe())
+        return
     for chapter in info.chapters:
         yield f"  Chapter     {_clock(chapter.start)} {chapter.title or ''}".rstrip()
 

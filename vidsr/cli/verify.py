@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vidsr.cli.options import FRAME_RANGE, TIME
-from vidsr.job import RangeRequest, Segment
+from vidsr.job import RangeRequest
 
 if TYPE_CHECKING:
     from vidsr.media.verify import Check, Report
@@ -51,21 +51,21 @@ def verify(
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media import demux
+    from vidsr.media.locate import locate
+    from vidsr.media.probe import probe
     from vidsr.media.verify import verify as compare
 
-    if allow_network:
-        demux.allow_network()
-
     wish = RangeRequest(start, end, *(frames or (None, None)))
-    is_whole, segment = wish.is_whole, _segment(source, wish)
-    report = compare(source, output, segment=segment, audio=audio, subtitles=subs, full=full)
+    segment = None if wish.is_whole else locate(probe(source, allow_network=allow_network), wish)
+    report = compare(
+        source, output, segment=segment, audio=audio, subtitles=subs, full=full, allow_network=allow_network
+    )
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:
         for line in describe(report):
             click.echo(line)
-        if is_whole and any(check.name == "frames" for check in report.failures):
+        if wish.is_whole and any(check.name == "frames" for check in report.failures):
             click.echo(
                 "Hint: if it was made of a part, give its --frames, --start or --end here too", err=True
             )
@@ -76,17 +76,6 @@ def verify(
                 err=True,
             )
     return 0 if report.ok else EXIT_LOST
-
-
-def _segment(source: Path, wish: RangeRequest) -> Segment:
-    from vidsr.media.locate import locate_frames, locate_times
-    from vidsr.media.probe import probe
-
-    if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(source, wish.first_frame, wish.last_frame)
-    if wish.is_whole:
-        return Segment()
-    return locate_times(probe(source), wish.start, wish.end)
 
 
 def describe(report: Report) -> Iterator[str]:

@@ -12,7 +12,7 @@ from av.stream import AttachmentStream
 
 from vidsr.job import Segment
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
-from vidsr.media.demux import main_video_stream, open_source, read_packets, reading
+from vidsr.media.demux import main_video_stream, read_packets, reading
 from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
 from vidsr.media.timeline import Timeline
@@ -47,7 +47,7 @@ def scan(info: SourceInfo, segment: Segment) -> SourceLog:
     stamps: list[int] = []
     beside: dict[int, int] = {}
     packets: dict[int, int] = {}
-    with reading(info.path, "read its packets"), open_source(info.path) as container:
+    with reading(info.path, "read its packets"), info.open() as container:
         stream = main_video_stream(container, info.path)
         is_clear = container.format.name not in WITHOUT_PRESENTATION_TIMES
         for other in container.streams:
@@ -66,5 +66,5 @@ def scan(info: SourceInfo, segment: Segment) -> SourceLog:
                 beside[packet.stream_index] = beside.get(packet.stream_index, 0) + packet.size
                 packets[packet.stream_index] = packets.get(packet.stream_index, 0) + 1
     if not is_clear:
-        stamps = [pts for pts in presentation_times(info.path) if pts in segment]
+        stamps = [pts for pts in presentation_times(info) if pts in segment]
     return SourceLog(sorted(stamps), beside, packets)

@@ -66,6 +66,6 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
 def _frames(job: Job) -> int | None:
     """How many frames a source is said to have; 0 for one that cannot be opened: its job will say why."""
     try:
-        return probe(job.source).frame_count_estimate
+        return probe(job.source, allow_network=job.allow_network).frame_count_estimate
     except VidsrError:
         return 0

@@ -10,7 +10,6 @@ from vidsr.errors import JobError
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.demux import allow_network
 from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import Filtering
 from vidsr.media.filters import FilterStep
@@ -50,12 +49,10 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     if not receipts:
         raise JobError(f"the beginning of {output} is not finished yet", "wait for its first segment")
     plan, record = contents.record.plan, contents.record
-    if plan.get("allow_network"):
-        allow_network()
     segment = Segment(record.segment.start_pts, receipts[-1].segment.end_pts)
     with Writer(
         target,
-        _source(Path(record.source), plan["filtering"]),
+        _source(Path(record.source), plan),
         EncoderSettings.from_json(plan["encoder"]),
         width=plan["width"],
         height=plan["height"],
@@ -94,9 +91,9 @@ def _filtering_to_json(filtering: Filtering) -> dict[str, Any]:
     }
 
 
-def _source(path: Path, filtering: dict[str, Any] | None) -> SourceInfo:
+def _source(path: Path, plan: dict[str, Any]) -> SourceInfo:
     """The source as the job saw it."""
-    info = probe(path)
+    info, filtering = probe(path, allow_network=bool(plan.get("allow_network"))), plan["filtering"]
     if filtering is None:
         return info
     steps = tuple(FilterStep(name, arguments) for name, arguments in filtering["steps"])

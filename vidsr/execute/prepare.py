@@ -20,13 +20,12 @@ from vidsr.frames import PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
-from vidsr.media.demux import allow_network, open_accelerated
 from vidsr.media.encoders import EncoderSettings
 from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
 from vidsr.media.hardware import decodes_on_hardware
 from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
-from vidsr.media.locate import locate_frames, locate_times
+from vidsr.media.locate import locate
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.rec709 import rec709_steps
@@ -168,14 +167,12 @@ def prepare(job: Job, show: Show) -> Prepared:
     Raises a VidsrError for whatever cannot be had.
     """
     preset = chosen_preset(job.model, job.weights)
-    if job.allow_network:
-        allow_network()
-    info = probe(job.source)
+    info = probe(job.source, allow_network=job.allow_network)
     # on a cluster the nodes decide; this machine only needs to know what is wanted
     wish = job.device if job.ray is None else "auto"
     devices = tuple(choose_device(name.strip()) for name in wish.split(","))
     hwaccel, hardware_notes = _decoding(job, info, devices[0])
-    segment = _segment(job, info)
+    segment = locate(info, job.range)
     filtering, coded_like, notes = _filtering(job, info, segment)
     notes = (*hardware_notes, *notes)
     if filtering is not None:
@@ -213,24 +210,15 @@ def open_engine(prepared: Prepared, device: torch.device, stop: StopSignal) -> E
 def _decoding(job: Job, info: SourceInfo, device: torch.device) -> tuple[str | None, tuple[str, ...]]:
     """What decodes, of several GPUs the one that computes; a line for people if it is not what was wished.
 
-    Raises as open_accelerated does.
+    Raises as `demux.open_accelerated` does.
     """
     if job.hwaccel is None or job.ray is not None:
         return job.hwaccel, ()  # a cluster's nodes look for themselves
     wish = str(device) if job.hwaccel == device.type == "cuda" else job.hwaccel
-    with open_accelerated(info.path, wish) as container:
+    with info.open_accelerated(wish) as container:
         if decodes_on_hardware(container, info):
             return wish, ()
     return None, (f"{wish} does not decode this {info.codec} ({info.pixel_format}); the processor does",)
-
-
-def _segment(job: Job, info: SourceInfo) -> Segment:
-    wish = job.range
-    if wish.first_frame is not None or wish.last_frame is not None:
-        return locate_frames(info.path, wish.first_frame, wish.last_frame)
-    if wish.start is not None or wish.end is not None:
-        return locate_times(info, wish.start, wish.end)
-    return Segment()
 
 
 def _filtering(

@@ -60,6 +60,7 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
         notes=writer.notes,
         container=writer.container,
         intent=_intent(prepared, writer),
+        allow_network=job.allow_network,
     )
     known = tuple(damage)
     if not any(entry.kind in _OF_THE_CONTAINER for entry in damage):

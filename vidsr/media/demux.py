@@ -1,7 +1,7 @@
 """Opening files for reading: which kinds are let in, and what each failure is called.
 
 Whoever opens an input does it here, so that no playlist reaches the network or another file, unless this
-process was allowed to, and no exception of PyAV gets out. It knows containers, never frames.
+opening was allowed to, and no exception of PyAV gets out. It knows containers, never frames.
 """
 
 from __future__ import annotations
@@ -85,17 +85,6 @@ _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b
 _SNIFFED_BYTES = 64 * 1024
 
 
-class _Permission:
-    """What this process may open. Reading threads ask for it, and so do all processes of a job."""
-
-    network = False
-
-
-def allow_network() -> None:
-    """From now on, to the end of the process, inputs may be addresses and playlists may lead anywhere."""
-    _Permission.network = True
-
-
 def is_address(path: Path) -> bool:
     """Whether an input is an address (http://, concat:, subfile:, ...) and no local file."""
     return _scheme_of(path) is not None
@@ -134,19 +123,22 @@ def reason(error: av.error.FFmpegError) -> str:
     return error.strerror or type(error).__name__
 
 
-def open_source(path: Path) -> InputContainer:
+def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
     """Open a media file for reading: a local one, or what an address leads to if that is allowed.
+
+    allow_network: whether it may be an address, and a playlist that leads anywhere. What was probed knows it
+    for itself: see `SourceInfo.open`.
 
     Raises SourceMissingError, NotAVideoError or another SourceError; the message says what the file is
     instead, as far as its first bytes tell.
     """
-    if is_address(path) and not _Permission.network:
+    if is_address(path) and not allow_network:
         raise SourceMissingError(
             f"{location_of(path)} is an address, not a local file",
             "pass --allow-network to open it, or download it first",
         )
     try:
-        if not _Permission.network:
+        if not allow_network:
             return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
         return av.open(
             location_of(path),
@@ -167,10 +159,10 @@ def open_source(path: Path) -> InputContainer:
             raise SourceMissingError(
                 f"{location_of(path)} cannot be opened: {words}", "check the address and the connection"
             ) from error
-        raise _diagnosis(path, error) from error
+        raise _diagnosis(path, error, allow_network=allow_network) from error
 
 
-def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
+def open_accelerated(path: Path, hwaccel: str, *, allow_network: bool = False) -> InputContainer:
     """Like `open_source`, with decoders on hardware where it has them for the stream's coding.
 
     hwaccel: FFmpeg's name for the kind, with a number where it is one of several ("cuda:1").
@@ -187,8 +179,9 @@ def open_accelerated(path: Path, hwaccel: str) -> InputContainer:
         raise UsageError(
             f"FFmpeg has no decoding hardware {hwaccel!r} here", f"it knows {', '.join(known) or 'none'}"
         )
-    open_source(path).close()  # so that what is wrong with the file is not taken for the hardware's fault
-    options = dict(NETWORK_OPTIONS if _Permission.network else INPUT_OPTIONS)
+    # so that what is wrong with the file is not taken for the hardware's fault
+    open_source(path, allow_network=allow_network).close()
+    options = dict(NETWORK_OPTIONS if allow_network else INPUT_OPTIONS)
     try:
         accelerator = HWAccel(name, device=number or None, allow_software_fallback=True)
     except ValueError as error:  # PyAV makes a number of what follows "cuda:"
@@ -253,7 +246,7 @@ def _is_picture(stream: VideoStream) -> bool:
     return bool(stream.disposition & stream.disposition.attached_pic)
 
 
-def _diagnosis(path: Path, error: Exception) -> SourceError:
+def _diagnosis(path: Path, error: Exception, *, allow_network: bool) -> SourceError:
     """What is wrong with a file that FFmpeg would not open."""
     try:
         size = path.stat().st_size
@@ -264,7 +257,7 @@ def _diagnosis(path: Path, error: Exception) -> SourceError:
     if size == 0:
         return NotAVideoError(f"{path} is empty")
     start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    if start.startswith(_PLAYLIST_STARTS) and not _Permission.network:
+    if start.startswith(_PLAYLIST_STARTS) and not allow_network:
         return NotAVideoError(
             f"{path} is a playlist, which could lead to other files or the network",
             f"name the video file itself; {_NEEDS_PERMISSION}",

@@ -36,6 +36,7 @@ _EMBEDDED = {
     Type.DOVI_RPU_BUFFER: "Dolby Vision metadata",
     Type.DOVI_METADATA: "Dolby Vision metadata",
     Type.A53_CC: "closed captions",
+    Type.SPHERICAL: "directions of a spherical (360 degree) video",
 }
 
 

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 
 from vidsr.errors import UsageError
 from vidsr.job import Deinterlace
-from vidsr.media.demux import main_video_stream, open_source, read_packets
+from vidsr.media.demux import main_video_stream, read_packets
 from vidsr.media.filters import FilterStep
 from vidsr.media.probe import SourceInfo
 
@@ -119,7 +119,7 @@ def _film_rate(rate: Fraction) -> Fraction | None:
 
 def _first_frames(source: SourceInfo) -> list[VideoFrame]:
     frames: list[VideoFrame] = []
-    with open_source(source.path) as container:
+    with source.open() as container:
         stream = main_video_stream(container, source.path)
         stream.thread_type = "AUTO"
         for packet in read_packets(container, [stream], lambda _: None):

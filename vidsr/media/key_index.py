@@ -15,7 +15,7 @@ from av.stream import Discard
 
 from vidsr.job import Segment
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
-from vidsr.media.demux import main_video_stream, open_source, read_packets, reading
+from vidsr.media.demux import main_video_stream, read_packets, reading
 from vidsr.media.probe import SourceInfo
 from vidsr.media.segment_reader import Stretch
 
@@ -35,7 +35,7 @@ class KeyIndex:
         """
         found: list[tuple[int, bool]] = []
         newest_dts: int | None = None
-        with reading(info.path, "read its time stamps"), open_source(info.path) as container:
+        with reading(info.path, "read its time stamps"), info.open() as container:
             stream = main_video_stream(container, info.path)
             if container.format.name in WITHOUT_PRESENTATION_TIMES:
                 return None

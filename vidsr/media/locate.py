@@ -19,9 +19,9 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from vidsr.errors import UsageError
-from vidsr.job import Segment
+from vidsr.job import RangeRequest, Segment
 from vidsr.media.clock import DISCONTINUITY_SECONDS, WITHOUT_PRESENTATION_TIMES, Clock
-from vidsr.media.demux import main_video_stream, open_source, read_packets, reading
+from vidsr.media.demux import main_video_stream, read_packets, reading
 from vidsr.media.probe import SourceInfo
 from vidsr.media.seek import packets_before
 
@@ -32,7 +32,17 @@ Enough = Callable[[list[int], int], bool]
 """Whether no packet from a decoding time on can change the answer that the stamps so far give."""
 
 
-def locate_frames(path: Path, first: int | None, last: int | None) -> Segment:
+def locate(info: SourceInfo, wish: RangeRequest) -> Segment:
+    """The segment of a range that people name, by frames or by times.
+
+    Raises UsageError as `locate_frames` and `locate_times` do.
+    """
+    if wish.first_frame is not None or wish.last_frame is not None:
+        return locate_frames(info, wish.first_frame, wish.last_frame)
+    return locate_times(info, wish.start, wish.end)
+
+
+def locate_frames(info: SourceInfo, first: int | None, last: int | None) -> Segment:
     """The segment of the frames first, first + 1, ... last - 1, counted from 0 as they are shown.
 
     A beginning at frame 0 and an end at or behind the last frame are left open.
@@ -46,10 +56,10 @@ def locate_frames(path: Path, first: int | None, last: int | None) -> Segment:
     def enough(stamps: list[int], decoding_time: int) -> bool:
         return len(stamps) > wanted and decoding_time >= sorted(stamps)[wanted]
 
-    stamps = presentation_times(path, enough)
+    stamps = presentation_times(info, enough)
     if first and first >= len(stamps):
         raise UsageError(
-            f"frame {first} does not exist: {path.name} has {len(stamps)} frames", "frames count from 0"
+            f"frame {first} does not exist: {info.path.name} has {len(stamps)} frames", "frames count from 0"
         )
     return Segment(
         start_pts=stamps[first] if first else None,
@@ -81,7 +91,7 @@ def locate_times(info: SourceInfo, start: Fraction | None, end: Fraction | None)
     def enough(stamps: list[int], decoding_time: int) -> bool:
         return decoding_time >= furthest and any(pts >= furthest for pts in stamps)
 
-    stamps = presentation_times(info.path, enough, from_pts=None if lower is None else floor(lower))
+    stamps = presentation_times(info, enough, from_pts=None if lower is None else floor(lower))
     first = 0 if lower is None else bisect_left(stamps, lower)
     after = len(stamps) if upper is None else bisect_left(stamps, upper)
     if first >= after:
@@ -92,29 +102,32 @@ def locate_times(info: SourceInfo, start: Fraction | None, end: Fraction | None)
     )
 
 
-def presentation_times(path: Path, enough: Enough | None = None, *, from_pts: int | None = None) -> list[int]:
+def presentation_times(
+    info: SourceInfo, enough: Enough | None = None, *, from_pts: int | None = None
+) -> list[int]:
     """The pts of the frames that will be shown, in order, in the video stream's time base.
 
     enough: says when to stop reading. from_pts: frames before it may be left out.
 
     Raises UsageError if only a part is wanted and the clock steps back in it: time stamps are ambiguous then.
     """
+    path = info.path
     with reading(path, "read its time stamps"):
         if from_pts is not None:
-            with open_source(path) as container:
+            with info.open() as container:
                 stream = _only_video(container, path)
                 packets = packets_before(
                     container, stream, from_pts, first_pts=stream.start_time or 0, on_error=_ignore
                 )
                 if packets is not None and (stamps := _stamps(packets, enough, path, stream)) is not None:
                     return stamps
-        with open_source(path) as container:
+        with info.open() as container:
             stream = _only_video(container, path)
             if container.format.name not in WITHOUT_PRESENTATION_TIMES:
                 packets = read_packets(container, [stream], _ignore)
                 if (stamps := _stamps(packets, enough, path, stream)) is not None:
                     return stamps
-    return _decoded_times(path)
+    return _decoded_times(info)
 
 
 def _stamps(
@@ -142,9 +155,9 @@ def _stamps(
     return sorted(stamps)
 
 
-def _decoded_times(path: Path) -> list[int]:
-    with open_source(path) as container, reading(path, "decode its time stamps"):
-        stream = _only_video(container, path)
+def _decoded_times(info: SourceInfo) -> list[int]:
+    with info.open() as container, reading(info.path, "decode its time stamps"):
+        stream = _only_video(container, info.path)
         stream.thread_type = "AUTO"
         clock = Clock(container.format.name, stream.time_base or Fraction(1, 1000))
         times = []
@@ -165,7 +178,7 @@ def _only_video(container: av.container.InputContainer, path: Path) -> VideoStre
 
 
 def _no_frame(info: SourceInfo) -> UsageError:
-    last = presentation_times(info.path)[-1:]
+    last = presentation_times(info)[-1:]
     length = float(last[0] * info.time_base - info.start_time) if last else 0.0
     return UsageError(
         f"no frame of {info.path.name} lies in that range", f"its last frame is at {length:.3f} s"

@@ -1,11 +1,12 @@
 """The header of a Matroska or WebM file, completed after FFmpeg's muxer has closed it.
 
 The muxer has no word for some of what the format can say: languages in full (BCP 47), tracks that are not
-enabled, and the shape of pictures. It takes the display size from a field of the
-stream that PyAV does not reach (it sets the encoder's alone), so that only codings whose own bitstream says
-so (H.264, HEVC) would keep their shape. All that is put in afterwards, into a file that is closed: the header
-grows, for which the muxer's empty space behind its table of contents (SeekHead) shrinks. Where that is too
-little, the muxer is given a long name of the writing program (`padding`), which becomes the true one again.
+enabled, chapters in layers, the numbers of files that belong together, and the shape of pictures. It takes
+the display size from a field of the stream that PyAV does not reach (it sets the encoder's alone), so that
+only codings whose own bitstream says so (H.264, HEVC) would keep their shape. All that is put in afterwards,
+into a file that is closed: the header grows, for which the muxer's empty space behind its table of contents
+(SeekHead) shrinks. Where that is too little, the muxer is given a long name of the writing program
+(`padding`), which becomes the true one again.
 Nothing behind the header moves.
 """
 
@@ -67,15 +68,24 @@ class HeaderChanges:
     """What to write into a finished header. tracks: by a track's place in their list, counted from 0.
 
     writing_app: the name of the writing program in place of the padding; None = the muxer's own.
+    chapters: the content of their element, in place of those that the muxer wrote; None = the muxer's own.
+    identity: what the description says of the file's number and of its neighbours'.
     """
 
     tracks: Mapping[int, TrackChange] = field(default_factory=dict)
     writing_app: str | None = None
+    chapters: bytes | None = None
+    identity: tuple[Field, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.tracks and self.chapters is None and not self.identity
 
     @property
     def padding(self) -> str:
         """What to give the muxer as the tag "encoding_tool", for room; empty where none is needed."""
         added = sum(len(ebml.joined(change.fields)) for change in self.tracks.values())
+        added += len(self.chapters or b"") + len(ebml.joined(self.identity))
         return "." * (added + _SLACK_BYTES) if added else ""
 
 
@@ -102,8 +112,12 @@ def _rewritten(file: BinaryIO, changes: HeaderChanges) -> tuple[int, bytes]:
     moving = parts[2 : 5 if [part.id for part in parts[4:5]] == [CHAPTERS] else 4]
     contents = {part.id: read_content(file, part, LARGEST_PART_BYTES) for part in moving}
     contents[TRACKS] = _tracks(contents[TRACKS], changes)
+    if changes.chapters is not None:
+        if CHAPTERS not in contents:
+            raise UnknownLayoutError("no chapters")
+        contents[CHAPTERS] = changes.chapters
     if changes.padding:
-        contents[INFO] = _info(contents[INFO], changes.writing_app)
+        contents[INFO] = _info(contents[INFO], changes)
     written = [ebml.element(number, content) for number, content in contents.items()]
     begin, end = parts[0].begin, moving[-1].end
     assert end is not None
@@ -141,12 +155,18 @@ def _filled(table: bytes, room: int) -> bytes:
     return head + ebml.void(room - len(head))
 
 
-def _info(content: bytes, writing_app: str | None) -> bytes:
-    """The description with the true name of the program that wrote the file."""
+def _info(content: bytes, changes: HeaderChanges) -> bytes:
+    """The description with the true name of the program that wrote the file, and the file's own number."""
     fields = list(ebml.split(content))
     name = next((part.content for part in fields if part.id == MUXING_APP), b"")
-    name = name if writing_app is None else writing_app.encode()
-    return ebml.checked(Field(WRITING_APP, name) if part.id == WRITING_APP else part for part in fields)
+    name = name if changes.writing_app is None else changes.writing_app.encode()
+    replaced = {part.id for part in changes.identity}
+    kept = [
+        Field(WRITING_APP, name) if part.id == WRITING_APP else part
+        for part in fields
+        if part.id not in replaced
+    ]
+    return ebml.checked([*kept, *changes.identity])
 
 
 def _tracks(content: bytes, changes: HeaderChanges) -> bytes:

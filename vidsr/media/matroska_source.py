@@ -1,6 +1,7 @@
-"""What a Matroska or WebM source says of its tracks that FFmpeg's demuxer passes over.
+"""What a Matroska or WebM source says of its tracks and of itself that FFmpeg's demuxer passes over.
 
-That is a language in full (BCP 47: "pt-BR", where FFmpeg reads "por") and that a track is not to be used.
+That is a language in full (BCP 47: "pt-BR", where FFmpeg reads "por"), that a track is not to be used, and by
+which numbers files that belong together find each other.
 """
 
 from __future__ import annotations
@@ -12,13 +13,21 @@ from vidsr.media.ebml import EbmlError, Field
 from vidsr.media.matroska_ids import (
     CODEC_ID,
     FLAG_ENABLED,
+    INFO,
     LANGUAGE,
     LANGUAGE_BCP47,
+    NEXT_UUID,
+    PREVIOUS_UUID,
+    SEGMENT_FAMILY,
+    SEGMENT_UUID,
     TRACK_ENTRY,
     TRACK_TYPE,
     TRACKS,
 )
 from vidsr.media.matroska_layout import find_parts, lay_out
+
+IDENTIFYING = (SEGMENT_UUID, PREVIOUS_UUID, NEXT_UUID, SEGMENT_FAMILY)
+_UUID_BYTES = 16
 
 _TYPES = {1: ("video", "V"), 2: ("audio", "A"), 17: ("subtitle", "SD"), 33: ("data", "SD")}
 """Types of tracks that FFmpeg makes streams of, and how the names of their codings may begin."""
@@ -36,6 +45,28 @@ class TrackFacts:
     language_tag: str | None
     has_plain_language: bool
     is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A file's own number (segment UUID) and those of the files before and behind it, as they were read."""
+
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def neighbours(self) -> tuple[bytes, ...]:
+        return tuple(field.content for field in self.fields if field.id in (PREVIOUS_UUID, NEXT_UUID))
+
+
+def read_identity(path: Path) -> Identity:
+    """Nothing where the file is no Matroska, or is torn."""
+    try:
+        with path.open("rb") as file:
+            content = find_parts(file, lay_out(file), (INFO,)).get(INFO, b"")
+        fields = Field(INFO, content).fields
+    except (EbmlError, OSError):
+        return Identity()
+    return Identity(tuple(f for f in fields if f.id in IDENTIFYING and len(f.content) == _UUID_BYTES))
 
 
 def read_tracks(path: Path) -> tuple[TrackFacts, ...]:

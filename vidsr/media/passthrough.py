@@ -22,11 +22,12 @@ from av.subtitles.stream import SubtitleStream
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.damage import Damage, Kind
-from vidsr.media.demux import open_source, read_packets
+from vidsr.media.demux import read_packets
 from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
-from vidsr.media.plan import Fate, StreamPlan, plan_streams
+from vidsr.media.plan import Fate, StreamPlan, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, StreamInfo
 from vidsr.media.tags import lost_dispositions, lost_stream_tags, lost_track_facts, stream_tags
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -60,7 +61,8 @@ class Passthrough:
         for a language that no stream has.
         """
         self._source, self._output, self._timeline = source, output, timeline
-        self._plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+        plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
+        self._plans = with_tags_of(follow_time_codes(source, timeline, output)[0], plans)
         self.notes = [p.note for p in self._plans if p.note is not None]
         lost = [note for p in self._plans for note in _losses(source, p, output, is_file)]
         self.notes += lost
@@ -80,10 +82,15 @@ class Passthrough:
         """The streams that become tracks of the output, in their order; attached files are none."""
         return [p.stream for p in self._plans if p.fate in (Fate.COPY, Fate.CONVERT)]
 
+    @property
+    def track_indices(self) -> list[int]:
+        """Of the streams that `carried` became, in the output; known when all are added."""
+        return [lane.target.index for lane in self._lanes.values()]
+
     def add_streams(self, out: OutputContainer, *, before_video: bool) -> None:
         """Add the output streams that lie before the source's video, or those behind it; then `start`."""
         if self._container is None:
-            self._container = open_source(self._source.path)
+            self._container = self._source.open()
         for decided in self._plans:
             if (decided.stream.index < self._source.video_index) == before_video:
                 self._add(out, decided, self._container.streams[decided.stream.index])
@@ -114,7 +121,7 @@ class Passthrough:
 
     def _add_cover(self, out: OutputContainer, info: StreamInfo) -> None:
         """A picture: an attachment in Matroska, a stream of one packet elsewhere."""
-        with open_source(self._source.path) as container:
+        with self._source.open() as container:
             template = container.streams[info.index]
             packet = next((p for p in container.demux(template) if p.size), None)
             if packet is None:

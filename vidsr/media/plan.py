@@ -5,7 +5,7 @@ It decides from what `probe` found and what the container holds; it opens nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from vidsr.errors import UsageError
@@ -62,6 +62,11 @@ def plan_streams(
             continue  # QuickTime's track of the time code; it is a tag of the video too, and kept as that
         plans.append(_decide(stream, output, cut))
     return plans
+
+
+def with_tags_of(source: SourceInfo, plans: list[StreamPlan]) -> list[StreamPlan]:
+    """The same plans for streams whose tags are others now."""
+    return [replace(plan, stream=source.streams[plan.stream.index]) for plan in plans]
 
 
 def _decide(stream: StreamInfo, output: OutputFormat, cut: bool) -> StreamPlan:

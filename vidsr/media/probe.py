@@ -27,11 +27,13 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
-from vidsr.media.demux import is_address, main_video_stream, open_source, reading
+from vidsr.media.demux import is_address, main_video_stream, open_accelerated, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.matroska_source import TrackFacts, read_tracks
+from vidsr.media.mp4_source import read_languages
+from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -51,6 +53,11 @@ DEFAULT_HANDLERS = frozenset(
 )
 """Names of MP4 handlers that programs write, not people."""
 
+TIME_CODE_KEY = "timecode"
+"""What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
+
+UNNAMED_VIEWS = "marks of stereoscopic pictures"
+
 FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
 
 
@@ -59,7 +66,7 @@ class StreamInfo:
     """One stream of a container.
 
     type: "video", "audio", "subtitle", "attachment", "data" or "unknown".
-    language: as FFmpeg names it ("por"). language_tag: in full, as Matroska can say it ("pt-BR").
+    language: as FFmpeg names it ("por"). language_tag: in full, as Matroska and MP4 can say it ("pt-BR").
     is_enabled: whether the stream is to be used at all; Matroska alone can say that it is not.
     codec: the coding's name ("h264", "ass"), the MIME type of an attachment; None if FFmpeg knows none.
     start: time of the first packet in seconds, exact; None if unknown. sample_rate, channels: of sound,
@@ -88,7 +95,7 @@ class StreamInfo:
 
     @property
     def has_time_code(self) -> bool:
-        return any(key.lower() == "timecode" for key, _ in self.metadata)
+        return any(key.lower() == TIME_CODE_KEY for key, _ in self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,8 @@ class SourceInfo:
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
+    time_code_rate: frames a second that time codes count, which are the frames as decoded.
+    allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
 
@@ -143,6 +152,8 @@ class SourceInfo:
     hdr: HdrMetadata | None
     embedded_extras: tuple[str, ...]
     size_bytes: int
+    time_code_rate: Fraction | None
+    allow_network: bool
 
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
@@ -162,16 +173,25 @@ class SourceInfo:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; fractions as "numerator/denominator", enums by name."""
         plain: dict[str, Any] = _plain(self)
+        del plain["allow_network"]  # nothing of the file's own
         return plain
 
+    def open(self) -> InputContainer:
+        """The file once more, by the permission it was probed with. Raises as `open_source` does."""
+        return open_source(self.path, allow_network=self.allow_network)
 
-def probe(path: Path) -> SourceInfo:
-    """Open a video file and tell what it is.
+    def open_accelerated(self, hwaccel: str) -> InputContainer:
+        """Raises as `demux.open_accelerated` does."""
+        return open_accelerated(self.path, hwaccel, allow_network=self.allow_network)
+
+
+def probe(path: Path, *, allow_network: bool = False) -> SourceInfo:
+    """Open a video file and tell what it is. allow_network: see `open_source`.
 
     Raises SourceMissingError, NotAVideoError, NoVideoStreamError or DamagedSourceError, with a message
     and a hint for people.
     """
-    with open_source(path) as container:
+    with open_source(path, allow_network=allow_network) as container:
         stream = main_video_stream(container, path)
         if stream.codec_context is None:
             raise NotAVideoError(
@@ -187,7 +207,7 @@ def probe(path: Path) -> SourceInfo:
                 "the file is damaged or was cut off before its first key frame",
             )
         _check_size(path, frame.width, frame.height)
-        return _describe(path, container, stream, frame)
+        return _describe(path, container, stream, frame, allow_network=allow_network)
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -218,7 +238,9 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
     return None
 
 
-def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> SourceInfo:
+def _describe(
+    path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame, *, allow_network: bool
+) -> SourceInfo:
     context = stream.codec_context
     time_base = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate
@@ -247,12 +269,14 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=_stream_infos(path, container),
+        streams=_with_views(_stream_infos(path, container), stream.index, frame),
         chapters=tuple(_chapter_infos(container)),
         metadata=tuple(container.metadata.items()),
         hdr=HdrMetadata.of_frame(frame),
-        embedded_extras=embedded_extras(frame),
+        embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
+        time_code_rate=rate or None,
+        allow_network=allow_network,
     )
 
 
@@ -318,6 +342,10 @@ def _frame_count(
 
 def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
     infos = [_stream_info(stream) for stream in container.streams]
+    if "mp4" in container.format.name.split(",") and not is_address(path):
+        tags = read_languages(path)
+        numbered = zip(container.streams, infos, strict=True)
+        return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
     if container.format.name != "matroska,webm" or is_address(path):
         return tuple(infos)
     tracks = read_tracks(path)
@@ -327,11 +355,30 @@ def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ..
     return tuple(infos)
 
 
+def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:
+    """The tag that Matroska has for stereoscopic pictures, where something else says it of the main video."""
+    mode = stereo_mode(frame)
+    if mode is None or any(key.lower() == STEREO_KEY for key, _ in infos[video].metadata):
+        return infos
+    info = dataclasses.replace(infos[video], metadata=(*infos[video].metadata, (STEREO_KEY, mode)))
+    return (*infos[:video], info, *infos[video + 1 :])
+
+
 def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:
     info = dataclasses.replace(info, language_tag=track.language_tag, is_enabled=track.is_enabled)
     if track.language_tag is None or track.has_plain_language:
         return info
-    language = track.language_tag.split("-", maxsplit=1)[0]
+    return _in_language(info, track.language_tag)
+
+
+def _with_tag(info: StreamInfo, tag: str) -> StreamInfo:
+    info = dataclasses.replace(info, language_tag=tag)
+    return info if info.language is not None else _in_language(info, tag)
+
+
+def _in_language(info: StreamInfo, tag: str) -> StreamInfo:
+    """The plain language is that of the tag."""
+    language = tag.split("-", maxsplit=1)[0]
     others = tuple((key, value) for key, value in info.metadata if key != "language")
     return dataclasses.replace(info, language=language, metadata=(*others, ("language", language)))
 

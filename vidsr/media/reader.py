@@ -30,8 +30,6 @@ from vidsr.media.damage import Damage, Kind
 from vidsr.media.demux import (
     is_address,
     main_video_stream,
-    open_accelerated,
-    open_source,
     read_packets,
     reason,
 )
@@ -92,8 +90,10 @@ class Reader:
         self._container, self._stream = self._open()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        path = self._source.path
-        container = open_source(path) if self._hwaccel is None else open_accelerated(path, self._hwaccel)
+        if self._hwaccel is None:
+            container = self._source.open()
+        else:
+            container = self._source.open_accelerated(self._hwaccel)
         stream = main_video_stream(container, self._source.path)
         for other in container.streams:
             if other.index != stream.index:

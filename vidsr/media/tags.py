@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 
 from vidsr.media.containers import OutputFormat
+from vidsr.media.mp4_source import is_tag
 from vidsr.media.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
+from vidsr.media.stereo import STEREO_KEY
 
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
 _CODING_TAGS = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "vendor_id"})
@@ -61,6 +63,9 @@ _FOR_CHOOSING = frozenset(
     | {"captions", "descriptions"}
 )
 """Dispositions by which streams are chosen, "default" aside: where it cannot be written, the first is."""
+
+_NOT_IN_WEBM = frozenset({"block_lr", "block_rl"})
+"""Stereoscopic pictures of which FFmpeg's muxer refuses the whole file."""
 
 _HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
 
@@ -147,6 +152,8 @@ def lost_stream_tags(source: SourceInfo, stream: StreamInfo, output: OutputForma
         name = key.lower()
         if name in _ABOUT_PACKETS or (name == "creation_time" and value == created):
             continue
+        if name == "language" and holds_language_tag(stream, output, is_file=True):
+            continue
         if not _holds_stream_tag(name, value, output):
             lost.append(key)
     return lost
@@ -158,25 +165,33 @@ def lost_dispositions(stream: StreamInfo, output: OutputFormat) -> list[str]:
 
 
 def lost_track_facts(stream: StreamInfo, output: OutputFormat, *, is_file: bool) -> list[str]:
-    """One line about each thing that Matroska alone can say of a stream, and only in a file: its header is
-    completed when all is written."""
-    if holds_track_facts(output, is_file=is_file):
-        return []
+    """One line about each thing that FFmpeg's muxers have no word for and this output cannot say either."""
     name, lost = f"{stream.type} {stream.index}", []
     tag, plain = stream.language_tag, stream_tags(stream, output, copied=True).get("language")
-    if tag is not None and "-" in tag:
+    if tag is not None and "-" in tag and not holds_language_tag(stream, output, is_file=is_file):
         kept = plain is not None and output.has_times and _holds_stream_tag("language", plain, output)
         lost.append(f"language {tag} of {name} " + (f"becomes {plain}" if kept else "is left out"))
-    if not stream.is_enabled:
+    if not stream.is_enabled and not holds_marks_of_use(output, is_file=is_file):
         lost.append(f"{name} is marked as not enabled in the source; that is left out")
     return lost
 
 
-def holds_track_facts(output: OutputFormat, *, is_file: bool) -> bool:
+def holds_language_tag(stream: StreamInfo, output: OutputFormat, *, is_file: bool) -> bool:
+    """Whether a language in full can be written: only in a file, whose header is completed when all is."""
+    tag = stream.language_tag
+    if tag is None or not is_file:
+        return False
+    return output.muxer in ("matroska", "webm") or (output.muxer in _HELD and is_tag(tag))
+
+
+def holds_marks_of_use(output: OutputFormat, *, is_file: bool) -> bool:
+    """Whether it can say that a track is not enabled."""
     return is_file and output.muxer in ("matroska", "webm")
 
 
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
+    if output.muxer == "webm" and name.lower() == STEREO_KEY and value in _NOT_IN_WEBM:
+        return False
     if output.muxer not in _HELD:
         return name != "creation_time" or output.muxer not in ("matroska", "webm")
     if name == "language":

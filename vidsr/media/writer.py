@@ -36,13 +36,14 @@ from vidsr.media.encoders import EncoderSettings, check_size
 from vidsr.media.ffmpeg_encoder import Trial
 from vidsr.media.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
-from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
+from vidsr.media.header import Header, UnknownLayoutError
+from vidsr.media.matroska_extras import matroska_extras
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
 from vidsr.media.probe import ChapterInfo, SourceInfo
+from vidsr.media.stereo import STEREO_KEY, display_size
 from vidsr.media.tags import (
     global_tags,
-    holds_track_facts,
     lost_stream_tags,
     lost_tags,
     lost_track_facts,
@@ -50,6 +51,7 @@ from vidsr.media.tags import (
     stream_tags,
 )
 from vidsr.media.target import Target
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import unsaid_words
 
@@ -124,7 +126,10 @@ class Writer:
             strict=strict,
             is_file=pipe is None,
         )
-        self._notes = _losses(source, self.container, is_file=pipe is None)
+        self._source, self._notes = follow_time_codes(source, self._timeline, self.container)
+        self._notes += _losses(self._source, self.container, is_file=pipe is None)
+        self._extras = matroska_extras(source, self._timeline, self.container, is_file=pipe is None)
+        self._notes += self._extras.lost
         self._times = array("q")
         self._count = self._muxed_frames = self._muxed_bytes = 0
         self._takes_packets = self._is_complete = False
@@ -149,7 +154,7 @@ class Writer:
                     self._refuse_losses()
                 self._passthrough.add_streams(self._muxer, before_video=False)
                 self._add_tags(self._muxer)
-                self._muxer.set_chapters(_chapter_dicts(self._timeline.clip_chapters(source.chapters)))
+                self._muxer.set_chapters(_chapter_dicts(self._listed_chapters()))
                 self._muxer.start_encoding()
             self._mux(self._passthrough.start())
         except BaseException:
@@ -165,7 +170,7 @@ class Writer:
     def notes(self) -> list[str]:
         renamed = renamed_tags(self._source, self.container)
         changes = [f"tag {old} is written as {new}" for old, new in renamed.items()]
-        return self._passthrough.notes + changes + self._notes
+        return [*self._passthrough.notes, *changes, *self._notes, *self._extras.notes]
 
     @property
     def frame_times(self) -> list[int]:
@@ -193,34 +198,35 @@ class Writer:
 
     def _add_tags(self, muxer: OutputContainer) -> None:
         tags = global_tags(self._source, self.container)
-        self._header = self._header_changes(tags)
-        if self._header.padding:
-            tags = {key: value for key, value in tags.items() if key.lower() != "encoding_tool"}
-            tags["encoding_tool"] = self._header.padding
-        muxer.metadata.update(tags)
-
-    def _header_changes(self, tags: dict[str, str]) -> HeaderChanges:
-        """What FFmpeg's muxer of Matroska has no word for and is put in when it has closed the file."""
-        if not holds_track_facts(self.container, is_file=self._target.pipe is None):
-            return HeaderChanges()
         video = self._source.streams[self._source.video_index]
         tracks = self._passthrough.carried
+        self._track = sum(stream.index < video.index for stream in tracks)
         tracks.insert(self._track, video)
         width, height, aspect = self._shape
-        shown = (round(width * aspect), height) if aspect and aspect != 1 else None
-        changes: dict[int, TrackChange] = {}
-        for number, stream in enumerate(tracks):
-            display_size = shown if number == self._track else None
-            change = TrackChange(display_size, stream.language_tag, stream.is_enabled)
-            if change != TrackChange():
-                changes[number] = change
-        name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
-        return HeaderChanges(changes, name)
+        views = next((value for key, value in video.metadata if key.lower() == STEREO_KEY), None)
+        self._header = Header.planned(
+            self.container,
+            tracks,
+            is_file=self._target.pipe is None,
+            video=self._track,
+            display_size=display_size(width, height, aspect, views) if aspect and aspect != 1 else None,
+            extras=self._extras,
+            tags=tags,
+        )
+        muxer.metadata.update(self._header.with_room(tags))
+
+    def _listed_chapters(self) -> list[ChapterInfo]:
+        """What FFmpeg's muxer is given: one list, which Matroska's own take the place of later."""
+        listed = self._timeline.clip_chapters(self._source.chapters)
+        if not self._extras.holds:
+            return listed
+        if self._extras.chapters is None:
+            return []
+        return listed or [ChapterInfo(1, Fraction(0), Fraction(0), None)]
 
     def _add_video(self, container: OutputContainer, color: Color) -> VideoStream:
         source = self._source
         rate = source.average_rate or Fraction(25)
-        self._track = sum(other.type != "attachment" for other in container.streams)
         if self._settings.program:
             stream, note = self._add_program_stream(container, color)
         else:
@@ -240,7 +246,9 @@ class Writer:
             self.container, context.codec.canonical_name, self._coded_color, *self._shape
         )
         info = source.streams[source.video_index]
-        stream.metadata.update(stream_tags(info, self.container, copied=False))
+        lost = lost_stream_tags(source, info, self.container)
+        tags = stream_tags(info, self.container, copied=False)
+        stream.metadata.update({key: value for key, value in tags.items() if key not in lost})
         stream.disposition = container_disposition(info.dispositions)
         return stream
 
@@ -382,12 +390,11 @@ class Writer:
             )
 
     def _complete_header(self) -> None:
-        """Say in Matroska's header what its muxer has no word for; the other muxers know from the encoder."""
-        if not self._header.tracks:
-            return
+        """Say in the header what the muxers have no word for."""
+        indices = sorted([self._stream.index, *self._passthrough.track_indices])
         try:
             with self._target.naming():
-                complete(self.temporary, self._header)
+                self._header.complete(self.temporary, indices)
         except UnknownLayoutError as error:
             raise OutputError(
                 f"{self._target.output.name}: its header cannot be completed: {error}"

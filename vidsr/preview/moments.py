@@ -174,7 +174,7 @@ def _shown_at(info: SourceInfo, time: Fraction) -> Moment:
     def enough(stamps: list[int], decoding_time: int) -> bool:
         return decoding_time >= target and any(pts > target for pts in stamps)
 
-    stamps = presentation_times(info.path, enough, from_pts=floor(target))
+    stamps = presentation_times(info, enough, from_pts=floor(target))
     if not stamps:
         raise DamagedSourceError(f"{info.path.name}: its time stamps cannot be read")
     if stamps[-1] <= target:

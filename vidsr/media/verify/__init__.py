@@ -19,9 +19,11 @@ from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.damage import Damage
 from vidsr.media.encoders import held_in
-from vidsr.media.plan import Fate, plan_streams
+from vidsr.media.matroska_extras import matroska_extras
+from vidsr.media.plan import Fate, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, probe
 from vidsr.media.source_color import source_color
+from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 from vidsr.media.unsaid import filled
 from vidsr.media.verify.appearance import (
@@ -39,6 +41,8 @@ from vidsr.media.verify.pictures import PictureCheck
 from vidsr.media.verify.report import Check, Report
 from vidsr.media.verify.streams import (
     check_chapters,
+    check_identity,
+    check_layers,
     check_names,
     check_streams,
     check_tags,
@@ -61,6 +65,7 @@ def verify(
     container: OutputFormat | None = None,
     intent: Intent | None = None,
     full: bool = False,
+    allow_network: bool = False,
 ) -> Report:
     """Compare an output with the source it was made of.
 
@@ -68,13 +73,14 @@ def verify(
     = what the source's are. damage: what of the source is known not to be readable, which is not
     held against the output. notes: the writer's announcements. container: of the output, None = by
     its suffix. intent: what a job with filters or of a gray output wrote; None = the pictures should be the
-    source's own. full: look at every picture instead of some.
+    source's own. full: look at every picture instead of some. allow_network: whether the source may be an
+    address, and a playlist that leads elsewhere.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
     suffix of no known container. An output that cannot be read is no exception but a failed check.
     """
     begun = time.perf_counter()
-    info = probe(source)
+    info = probe(source, allow_network=allow_network)
     try:
         made = probe(output)
     except SourceError as error:
@@ -84,7 +90,8 @@ def verify(
     timed = info if intent is None else intent.info
     timeline = Timeline.of(timed, segment, holds_negative=container.holds_negative)
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
-    carried, surplus = pair_streams(plans, made)
+    followed = _with_its_labels(info, timed, timeline, container)
+    carried, surplus = pair_streams(with_tags_of(followed, plans), made)
 
     packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
     theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
@@ -104,9 +111,15 @@ def verify(
             yield from match_written(intent.info, intent.times, ours, clock)
         yield check_streams(carried, surplus)
         yield from check_payloads(theirs, ours, carried, clock, container)
-        yield check_chapters(info, made, container, timeline)
-        yield check_tags(info, made, container)
-        yield from check_names(info, made, carried, container)
+        extras = matroska_extras(timed, timeline, container, is_file=True)
+        if extras.chapters is not None and extras.chapters.beyond_a_list:
+            yield check_layers(extras.chapters, made)
+        else:
+            yield check_chapters(info, made, container, timeline)
+        if extras.neighbours:
+            yield check_identity(extras, made)
+        yield check_tags(followed, made, container)
+        yield from check_names(followed, made, carried, container)
         wanted = color or (
             held_in(made.codec, expected_color(info, made)) if intent is None else intent.color
         )
@@ -125,6 +138,14 @@ def verify(
         yield from pictures.checks()
 
     return Report(source, output, tuple(compare()), full, time.perf_counter() - begun, gaps)
+
+
+def _with_its_labels(
+    source: SourceInfo, filtered: SourceInfo, timeline: Timeline, container: OutputFormat
+) -> SourceInfo:
+    """The source with the time codes that the output should have."""
+    followed, _ = follow_time_codes(filtered, timeline, container)
+    return replace(source, streams=followed.streams, metadata=followed.metadata)
 
 
 def _aspect(source: SourceInfo, output: SourceInfo, intent: Intent | None) -> Fraction:

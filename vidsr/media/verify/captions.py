@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import cast
 
 import av.error
@@ -20,7 +19,8 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
 from vidsr.media.ass import is_drawing
-from vidsr.media.demux import open_source, read_packets
+from vidsr.media.demux import read_packets
+from vidsr.media.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 
 SHORTEST_SECONDS = Fraction(5, 1000)
@@ -38,7 +38,7 @@ class Caption:
     lines: tuple[str, ...]
 
 
-def read_captions(path: Path, index: int, timeline: Timeline | None) -> list[Caption]:
+def read_captions(source: SourceInfo, index: int, timeline: Timeline | None) -> list[Caption]:
     """All captions of a text subtitle stream, in order of time.
 
     timeline: cut to it and put on the output's clock; None = as they are. A caption without an end
@@ -47,7 +47,7 @@ def read_captions(path: Path, index: int, timeline: Timeline | None) -> list[Cap
     Raises SourceError if the file cannot be opened.
     """
     captions: list[Caption] = []
-    with open_source(path) as container:
+    with source.open() as container:
         stream = cast("SubtitleStream", container.streams[index])
         unit = stream.time_base or Fraction(1, 1000)
         stream.codec_context.open(strict=False)

@@ -20,7 +20,7 @@ from av.stream import AttachmentStream, Discard, Stream
 
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
 from vidsr.media.damage import Damage
-from vidsr.media.demux import open_source, read_packets
+from vidsr.media.demux import read_packets
 from vidsr.media.ffmpeg_log import ERROR, Heard, listening
 from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
@@ -107,7 +107,7 @@ def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
     Raises SourceError if the file can no longer be opened.
     """
     troubles: list[str] = []
-    with open_source(info.path) as container:
+    with info.open() as container:
         attachments = {
             stream.index: bytes(stream.data or b"")
             for stream in container.streams
@@ -126,7 +126,7 @@ def read_beside_video(contents: Contents) -> Contents:
     gets the sound there. Raises SourceError.
     """
     info = contents.info
-    with open_source(info.path) as container:
+    with info.open() as container:
         beside, _ = _read_logs(container, info, contents.packets.keys() - {info.video_index}, lambda _: None)
     return replace(contents, packets=contents.packets | beside)
 
@@ -167,7 +167,7 @@ def _gaps(heard: Heard, info: SourceInfo, pts: int | None) -> list[Damage]:
 
 def _frame_times(info: SourceInfo, log: PacketLog) -> list[int]:
     if not log.all_have_pts or info.format_name in WITHOUT_PRESENTATION_TIMES:
-        return presentation_times(info.path)
+        return presentation_times(info)
     return sorted(pts for pts, flags in zip(log.stamps, log.flags, strict=True) if not flags & DISCARDED)
 
 
@@ -192,7 +192,7 @@ def payload_digest(info: SourceInfo, index: int, keep: Callable[[int], bool]) ->
     """
     log = PacketLog(Fraction(1))
     codec = info.streams[index].codec
-    with open_source(info.path) as container:
+    with info.open() as container:
         stream = container.streams[index]
         for packet in read_packets(container, [stream], lambda _: None):
             stamp = packet.pts if packet.pts is not None else packet.dts

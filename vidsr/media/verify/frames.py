@@ -17,7 +17,7 @@ import av.error
 from vidsr.job import Segment
 from vidsr.media.clock import Clock
 from vidsr.media.damage import Damage
-from vidsr.media.demux import main_video_stream, open_source, read_packets
+from vidsr.media.demux import main_video_stream, read_packets
 from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
 from vidsr.media.timeline import Timeline
@@ -69,7 +69,7 @@ def match_frames(
     decoded = [pts for pts in decodable_times(source.info) if pts in segment]
     # Behind damage it depends on the number of threads and on which streams are read what comes out: a
     # frame that is anywhere in the source may be there, and one that a decoder surely gives must be.
-    alone = presentation_times(source.info.path)
+    alone = presentation_times(source.info)
     anywhere = sorted({*packets, *decoded, *(pts for pts in alone if pts in segment)})
     comparison = _Comparison.of(anywhere, output.frame_times, clocks)
     lost = [anywhere[i] for i in comparison.missing]
@@ -109,7 +109,7 @@ def decodable_times(info: SourceInfo) -> list[int]:
     One thread decodes: with several, an error at the end takes good frames with it.
     """
     times: list[int] = []
-    with open_source(info.path) as container:
+    with info.open() as container:
         stream = main_video_stream(container, info.path)
         stream.codec_context.thread_count = 1
         clock = Clock(info.format_name, info.time_base)

@@ -275,8 +275,8 @@ def _extent(packets: _Packets) -> tuple[float, float]:
 
 def _converted_subtitles(source: Contents, output: Contents, stream: Carried, timeline: Timeline) -> Check:
     assert stream.found is not None
-    theirs = read_captions(source.info.path, stream.plan.stream.index, timeline)
-    ours = read_captions(output.info.path, stream.found.index, None)
+    theirs = read_captions(source.info, stream.plan.stream.index, timeline)
+    ours = read_captions(output.info, stream.found.index, None)
     expected, found = {"captions": len(theirs)}, {"captions": len(ours)}
     fault = first_difference(theirs, ours)
     detail = (

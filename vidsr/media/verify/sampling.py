@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.media.clock import Clock
-from vidsr.media.demux import main_video_stream, open_source, read_packets, reason
+from vidsr.media.demux import main_video_stream, read_packets, reason
 from vidsr.media.verify.contents import KEY_FRAME, Contents, PacketLog
 
 DECODED_PIXELS = 1_000_000_000
@@ -96,7 +96,7 @@ class Picker:
         self._container, self._stream = self._open()
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        container = open_source(self._info.path)
+        container = self._info.open()
         stream = main_video_stream(container, self._info.path)
         for other in container.streams:
             if other.index != stream.index:

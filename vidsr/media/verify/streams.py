@@ -11,16 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fractions import Fraction
+from itertools import zip_longest
 
 import av
 
 from vidsr.media.containers import OutputFormat
+from vidsr.media.matroska_chapters import MatroskaChapters, read_chapters
+from vidsr.media.matroska_extras import MatroskaExtras
+from vidsr.media.matroska_source import read_identity
 from vidsr.media.plan import Fate, StreamPlan
-from vidsr.media.probe import ChapterInfo, SourceInfo, StreamInfo
+from vidsr.media.probe import TIME_CODE_KEY, ChapterInfo, SourceInfo, StreamInfo
 from vidsr.media.tags import (
     HELD_DISPOSITIONS,
     global_tags,
-    holds_track_facts,
+    holds_language_tag,
+    holds_marks_of_use,
     lost_stream_tags,
     stream_tags,
 )
@@ -144,17 +149,18 @@ def check_names(
     for theirs, ours, copied in pairs:
         name = f"{theirs.type} {theirs.index}"
         wanted = stream_tags(theirs, container, copied=copied)
-        languages.append((name, _language(wanted, container), _found_language(ours, container)))
-        if holds_track_facts(container, is_file=True):
+        languages.append((name, _language(theirs, wanted, container), _found_language(ours, container)))
+        if holds_language_tag(theirs, container, is_file=True) or ours.language_tag is not None:
             languages.append((f"{name} in full", theirs.language_tag, ours.language_tag))
+        if holds_marks_of_use(container, is_file=True):
             enabled.append((name, theirs.is_enabled, ours.is_enabled))
         if container.muxer != "nut" and _is_text(theirs.title or ""):
             titles.append((name, theirs.title, ours.title))
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
-        time_code = next((key for key in wanted if key.lower() == "timecode"), None)
+        time_code = next((key for key in wanted if key.lower() == TIME_CODE_KEY), None)
         if time_code is not None and theirs.type == "video" and container.muxer in ("mp4", "mov"):
             there = {key.lower(): value for key, value in ours.metadata}
-            tags.append((f"{name} {time_code}", wanted[time_code], there.get("timecode")))
+            tags.append((f"{name} {time_code}", wanted[time_code], there.get(TIME_CODE_KEY)))
         if container.muxer in ("matroska", "webm"):
             there = {key.lower(): value for key, value in ours.metadata}
             left_out = {"creation_time", *lost_stream_tags(source, theirs, container)}
@@ -186,13 +192,17 @@ def _is_plain(key: str) -> bool:
     }
 
 
-def _language(tags: dict[str, str], container: OutputFormat) -> str | None:
-    """What is expected; None where there is none or the container has no word for it."""
+def _language(stream: StreamInfo, tags: dict[str, str], container: OutputFormat) -> str | None:
+    """What is expected; None where there is none or the container has no word for it.
+
+    MP4 has none for short codes ("fr"), but for languages in full, which begin with one.
+    """
     language = tags.get("language")
     if language in (None, "und") or container.muxer == "nut":
         return None
     if container.muxer in ("mp4", "mov") and not re.fullmatch("[a-z]{3}", language or ""):
-        return None
+        has_tag = holds_language_tag(stream, container, is_file=True)
+        return (stream.language_tag or "").split("-", maxsplit=1)[0] if has_tag else None
     return language
 
 
@@ -253,6 +263,28 @@ def check_chapters(
             detail = f"chapter {number + 1} is {_chapter_words(ours)} instead of {_chapter_words(theirs)}"
             return Check("chapters", False, expected, found, detail)
     return Check("chapters", True, expected, found, f"{len(found)}, titles and times")
+
+
+def check_layers(wanted: MatroskaChapters, output: SourceInfo) -> Check:
+    """Chapters that are more than a list, from Matroska to Matroska: all that people see of them."""
+    there = read_chapters(output.path)
+    expected: list[Json] = [*wanted.describe()]
+    found: list[Json] = [] if there is None else [*there.describe()]
+    if expected == found:
+        count = len(expected) - len(wanted.editions)
+        return passed("chapters", expected, f"{count} in {len(wanted.editions)} editions, titles and times")
+    theirs, ours = next(pair for pair in zip_longest(expected, found) if pair[0] != pair[1])
+    words = f"{str(ours or 'none').strip()} instead of {str(theirs or 'none').strip()}"
+    return Check("chapters", False, expected, found, words)
+
+
+def check_identity(extras: MatroskaExtras, output: SourceInfo) -> Check:
+    """The numbers by which files that are played one behind the other find each other."""
+    theirs, ours = (
+        [f"{field.id:x} {field.content.hex()}" for field in sorted(fields, key=lambda f: (f.id, f.content))]
+        for fields in (extras.identity, read_identity(output.path).fields)
+    )
+    return _compared("segment numbers", [("numbers", [*theirs], [*ours])])
 
 
 def _chapter(chapter: ChapterInfo) -> Json:

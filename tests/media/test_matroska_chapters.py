@@ -1,0 +1,253 @@
+"""Chapters in layers, lists and languages, and files that belong together; written and read by hand.
+
+Where MKVToolNix is installed, it has its say as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.media import ebml_tree, reference
+from tests.media.clips import ClipShelf
+from tests.media.ebml_tree import ATOM, CHAPTERS, DISPLAY, EDITION, INFO, Tree, made_tree, read_tree
+from tests.media.remake import BT601, remake
+from vidsr.cli.info import describe
+from vidsr.errors import StreamRefusedError
+from vidsr.job import Segment
+from vidsr.media.matroska_chapters import MOST_LAYERS, read_chapters
+from vidsr.media.probe import probe
+from vidsr.media.verify import verify
+
+UID, START, END, HIDDEN, ENABLED, TRACKS = "73c4", "91", "92", "98", "4598", "8f"
+TITLE, LANGUAGE, BCP47, COUNTRY = "85", "437c", "437d", "437e"
+EDITION_UID, EDITION_HIDDEN, EDITION_DEFAULT, EDITION_ORDERED = "45bc", "45bd", "45db", "45dd"
+OTHER_SEGMENT, OWN, PREVIOUS, NEXT, FAMILY = "6e67", "73a4", "3cb923", "3eb923", "4444"
+MASTERS = (EDITION, ATOM, DISPLAY)
+
+ELSEWHERE = bytes(range(16))
+NUMBERS = {OWN: b"o" * 16, PREVIOUS: b"p" * 16, NEXT: b"n" * 16, FAMILY: b"f" * 16}
+
+
+def ms(time: int) -> bytes:
+    """Nanoseconds in as few bytes as they need."""
+    value = time * 1_000_000
+    return value.to_bytes(max((value.bit_length() + 7) // 8, 1), "big")
+
+
+def display(title: str, language: str, tag: str) -> tuple[str, Tree]:
+    return DISPLAY, [(TITLE, title.encode()), (LANGUAGE, language.encode()), (BCP47, tag.encode())]
+
+
+def atom(number: int, start: int, end: int | None, *more: tuple[str, bytes | Tree]) -> tuple[str, Tree]:
+    ends: Tree = [] if end is None else [(END, ms(end))]
+    return ATOM, [(UID, bytes([number])), (START, ms(start)), *ends, *more]
+
+
+WHOLE: Tree = [
+    (EDITION, [
+        (EDITION_UID, b"\x0a"), (EDITION_DEFAULT, b"\1"),
+        atom(
+            1, 0, 1000, display("Opening", "eng", "en-US"), display("Ouverture", "fre", "fr-CA"),
+            atom(2, 200, 600, (HIDDEN, b"\1"), (ENABLED, b"\0"), display("Inner", "eng", "en")),
+            atom(3, 600, 1000, display("Second inner", "eng", "en"), ("6944", [("6955", b"\0")])),
+        ),
+        atom(4, 1000, None, display("No end said", "eng", "en"), atom(5, 1100, None)),
+        atom(6, 1600, 2000, display("Last", "eng", "en")),
+    ]),
+    (EDITION, [
+        (EDITION_UID, b"\x0b"), (EDITION_ORDERED, b"\1"), (EDITION_HIDDEN, b"\1"),
+        atom(7, 1200, 1500, display("Later first", "ger", "de")),
+        atom(8, 0, 500, (OTHER_SEGMENT, ELSEWHERE), display("Elsewhere", "eng", "en")),
+        atom(9, 0, 400, display("Then the beginning", "eng", "en")),
+    ]),
+]  # fmt: skip
+
+FROM_400_TO_1400: Tree = [
+    (EDITION, [
+        (EDITION_UID, b"\x0a"), (EDITION_DEFAULT, b"\1"),
+        atom(
+            1, 0, 600, display("Opening", "eng", "en-US"), display("Ouverture", "fre", "fr-CA"),
+            atom(2, 0, 200, (HIDDEN, b"\1"), (ENABLED, b"\0"), display("Inner", "eng", "en")),
+            atom(3, 200, 600, display("Second inner", "eng", "en"), ("6944", [("6955", b"\0")])),
+        ),
+        atom(4, 600, None, display("No end said", "eng", "en"), atom(5, 700, None)),
+    ]),
+    (EDITION, [
+        (EDITION_UID, b"\x0b"), (EDITION_ORDERED, b"\1"), (EDITION_HIDDEN, b"\1"),
+        atom(7, 800, 1000, display("Later first", "ger", "de")),
+    ]),
+]  # fmt: skip
+"""By hand: the cut begins 400 ms into it and ends at 1400 ms; "Last" begins behind, chapter 9 ends before."""
+
+
+@pytest.fixture(scope="module")
+def source(clips: ClipShelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("layers") / "layers.mkv"
+    identity = made_tree(list(NUMBERS.items()))
+    ebml_tree.with_parts(clips("b_frames.mkv"), path, {CHAPTERS: made_tree(WHOLE)}, identity)
+    return path
+
+
+def chapters_of(path: Path) -> Tree:
+    return read_tree(dict(ebml_tree.segment(path))[CHAPTERS], MASTERS)
+
+
+def numbers_of(path: Path) -> dict[str, bytes]:
+    fields = dict(ebml_tree.children(dict(ebml_tree.segment(path))[INFO]))
+    return {key: fields[key] for key in NUMBERS if key in fields}
+
+
+def plain(tree: Tree) -> Tree:
+    """Read back as far as the names here go; what is in other elements stays bytes."""
+    return read_tree(made_tree(tree), MASTERS)
+
+
+def test_from_matroska_to_matroska_they_arrive_in_full(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    linked = f"segments {ELSEWHERE.hex()}, {NUMBERS[PREVIOUS].hex()}, {NUMBERS[NEXT].hex()}"
+    notes = remake(source, output, color=BT601, strict=True).notes
+    assert notes == [f"it is linked with other files, which are not upscaled with it ({linked})"]
+    assert chapters_of(output) == plain(WHOLE)
+    assert numbers_of(output) == NUMBERS
+    assert verify(source, output).ok
+    info = dict(ebml_tree.children(dict(ebml_tree.segment(output))[INFO]))
+    assert info[ebml_tree.WRITING_APP] == info[ebml_tree.MUXING_APP]
+    _, words = reference.ffmpeg(
+        "-v", "warning", "-xerror", "-err_detect", "crccheck", "-ss", "1", "-i", output, "-f", "null", "-"
+    )  # fmt: skip
+    assert words == ""
+    assert reference.chapters(output) == reference.chapters(source)
+
+
+def test_a_part_has_its_own_chapters_on_its_own_clock(source: Path, tmp_path: Path) -> None:
+    output, part = tmp_path / "out.mkv", Segment(400, 1400)
+    notes = remake(source, output, color=BT601, segment=part).notes
+    assert len(notes) == 1
+    assert notes[0].endswith("a part goes without the links")
+    assert chapters_of(output) == plain(FROM_400_TO_1400)
+    assert not numbers_of(output).keys() & {PREVIOUS, NEXT, FAMILY}
+    assert numbers_of(output)[OWN] != NUMBERS[OWN]
+    assert verify(source, output, segment=part).ok
+
+
+def test_of_a_part_without_chapters_none_are_written(source: Path, tmp_path: Path) -> None:
+    late, output = tmp_path / "late.mkv", tmp_path / "out.mkv"
+    only: Tree = [(EDITION, [atom(1, 0, 200, display("Begin", "eng", "en"))])]
+    ebml_tree.with_parts(source, late, {CHAPTERS: made_tree(only)})
+    remake(late, output, color=BT601, segment=Segment(400, 800))
+    assert CHAPTERS not in dict(ebml_tree.segment(output))
+    assert verify(late, output, segment=Segment(400, 800)).ok
+
+
+def test_chapters_that_ffmpeg_passes_over_arrive_too(source: Path, tmp_path: Path) -> None:
+    """It has none without a number of their own."""
+    odd, output = tmp_path / "odd.mkv", tmp_path / "out.mkv"
+    unnumbered: Tree = [(EDITION, [(ATOM, [(START, ms(0)), display("No number", "eng", "en")])])]
+    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree(unnumbered)})
+    assert reference.chapters(odd) == []
+    remake(odd, output, color=BT601)
+    assert chapters_of(output) == plain(unnumbered)
+    assert verify(odd, output).ok
+
+
+LOST = (
+    "left out of the chapters: 3 inner chapters, 1 further edition, 1 further title, "
+    "3 marks as hidden or not enabled, the order in which they are played"
+)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_what_another_container_cannot_say_is_named(source: Path, tmp_path: Path, suffix: str) -> None:
+    encoder, output = {"mp4": "libx264", "webm": "libvpx-vp9"}[suffix], tmp_path / f"out.{suffix}"
+    notes = remake(source, output, encoder=encoder, audio="none", color=BT601, options={}).notes
+    assert notes[0] == LOST
+    assert notes[1].endswith("; the links are left out")
+    assert len(notes) == 2
+    assert [c.title for c in reference.chapters(output)] == [c.title for c in reference.chapters(source)]
+    assert [c.name for c in verify(source, output, audio="none").failures if c.name == "chapters"] == []
+    with pytest.raises(StreamRefusedError, match="3 inner chapters"):
+        remake(source, tmp_path / f"s.{suffix}", encoder=encoder, audio="none", color=BT601, strict=True)
+
+
+def test_a_plain_list_loses_nothing(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output = clips("short_chapter.mkv"), tmp_path / "out.mp4"
+    assert remake(source, output, encoder="libx264", color=BT601, strict=True).notes == []
+
+
+def test_chapters_of_some_tracks_become_those_of_all_and_that_is_named(source: Path, tmp_path: Path) -> None:
+    odd, output = tmp_path / "odd.mkv", tmp_path / "out.mkv"
+    of_a_track: Tree = [(EDITION, [atom(1, 0, 900, (TRACKS, [("89", b"\1")]))])]
+    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree(of_a_track)})
+    notes = remake(odd, output, color=BT601).notes
+    assert "which tracks chapters belong to is left out: the tracks get other numbers" in notes
+    assert chapters_of(output) == plain([(EDITION, [atom(1, 0, 900)])])
+    assert verify(odd, output).ok
+
+
+def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
+    output, spoilt = tmp_path / "out.mkv", tmp_path / "spoilt.mkv"
+    remake(source, output, color=BT601)
+    whole = made_tree(WHOLE)
+    for old, new in (
+        (b"Ouverture", b"Overture!"),
+        (b"fr-CA", b"fr-FR"),
+        (ms(600), ms(640)),
+        (ELSEWHERE, b"x" * 16),
+    ):
+        ebml_tree.with_parts(output, spoilt, {CHAPTERS: whole.replace(old, new)})
+        assert [c.name for c in verify(source, spoilt).failures] == ["chapters"]
+    ebml_tree.with_parts(output, spoilt, {CHAPTERS: made_tree(WHOLE[:1])})
+    assert [c.name for c in verify(source, spoilt).failures] == ["chapters"]
+    spoilt.write_bytes(output.read_bytes().replace(b"n" * 16, b"N" * 16))
+    assert [c.name for c in verify(source, spoilt).failures if c.name != "file"] == ["segment numbers"]
+
+
+def test_they_are_shown(source: Path) -> None:
+    lines = list(describe(probe(source)))
+    assert lines[lines.index("  Chapters") + 1 :] == [
+        "    edition 1 (default)",
+        "      0.000 to 1.000 s 'Opening' [en-US] / 'Ouverture' [fr-CA]",
+        "        0.200 to 0.600 s 'Inner' [en] (hidden, not enabled)",
+        "        0.600 to 1.000 s 'Second inner' [en]",
+        "      1.000 s 'No end said' [en]",
+        "        1.100 s untitled",
+        "      1.600 to 2.000 s 'Last' [en]",
+        "    edition 2 (hidden, ordered)",
+        "      1.200 to 1.500 s 'Later first' [de]",
+        f"      0.000 to 0.500 s 'Elsewhere' [en] (of segment {ELSEWHERE.hex()})",
+        "      0.000 to 0.400 s 'Then the beginning' [en]",
+    ]
+
+
+def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> None:
+    data, torn = source.read_bytes(), tmp_path / "torn.mkv"
+    start = data.index(bytes.fromhex(CHAPTERS))
+    for place in range(start, start + 700, 5):
+        for change in (b"\0\0\0", b"\xff\xff\xff"):
+            torn.write_bytes(data[:place] + change + data[place + 3 : start + 20_000])
+            found = read_chapters(torn)
+            assert found is None or found.describe()
+    nested: Tree = [atom(1, 0, 900)]
+    for _ in range(MOST_LAYERS + 1):
+        nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
+    ebml_tree.with_parts(source, torn, {CHAPTERS: made_tree([(EDITION, nested)])})
+    assert read_chapters(torn) is None
+    remake(torn, tmp_path / "out.mkv", color=BT601)
+    assert len(reference.chapters(tmp_path / "out.mkv")) == 1
+    assert verify(torn, tmp_path / "out.mkv").ok
+
+
+@pytest.mark.skipif(shutil.which("mkvextract") is None, reason="MKVToolNix is not installed")
+def test_mkvextract_finds_the_same_in_source_and_output(source: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    remake(source, output, color=BT601)
+
+    def extracted(path: Path) -> bytes:
+        return subprocess.run(["mkvextract", path, "chapters", "-"], capture_output=True, check=True).stdout
+
+    assert b"Then the beginning" in extracted(source)
+    assert extracted(output) == extracted(source)
