@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import pixel_repeating_weights
-from tests.execute.segmented import LOSSLESS, counting, crash_after, in_one_go, run_in_segments
+from tests.execute.segmented import LOSSLESS, Crash, counting, crash_after, in_one_go, run_in_segments
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.paths import SAMPLE
@@ -26,12 +26,15 @@ from vidsr.errors import (
     JobChangedError,
     JobRunningError,
     NoSpaceError,
+    OutputExistsError,
 )
+from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
-from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRequest
 from vidsr.media.scenes import SegmentLength
+from vidsr.media.writer import Writer
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
@@ -299,6 +302,137 @@ def test_a_failing_join_keeps_everything(
         run_in_segments(SAMPLE, output, repeat_2x)
     assert computed == []
     assert len(decoded(output)) == 72
+
+
+# An output that is there already
+
+
+@contextmanager
+def killed_behind(name: str) -> Iterator[None]:
+    """A crash right behind a step at the end of a run."""
+    owner = Workspace if hasattr(Workspace, name) else Writer
+    original = getattr(owner, name)
+
+    def step(*arguments: Any) -> None:
+        original(*arguments)
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, step)
+        with pytest.raises(Crash):
+            yield
+
+
+def test_a_job_killed_before_it_cleared_up_is_named_anew_and_cleared_up(
+    tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    for step in ("publish", "announce_output", "publish"):
+        with killed_behind(step):
+            run_in_segments(SAMPLE, output, repeat_2x)
+        assert len(decoded(output)) == 72
+    with counting() as computed:
+        run_in_segments(SAMPLE, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_a_job_killed_while_it_cleared_up_is_not_computed_again(tmp_path: Path, repeat_2x: Path) -> None:
+    """The output is whole: the rest of the pieces goes."""
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    before = output.read_bytes()
+    segment_files(output)[3].unlink()
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("resume", ["restart", "never"])
+def test_a_whole_output_is_not_made_anew_without_being_asked_for(
+    tmp_path: Path, repeat_2x: Path, resume: Resume
+) -> None:
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    before = output.read_bytes()
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(SAMPLE, output, repeat_2x, resume=resume, encoder=EncoderRequest("libx264"))
+    assert computed == []
+    assert output.read_bytes() == before
+
+
+def test_a_batch_clears_up_behind_an_output_that_is_there(tmp_path: Path, repeat_2x: Path) -> None:
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    before = output.read_bytes()
+
+    def run(_: Job) -> Receipt:
+        raise AssertionError
+
+    (result,) = run_batch([Job(SAMPLE, output)], run, show=lambda _: None)
+    assert result.outcome == "skipped"
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", ["before it is named", "after a crash"])
+def test_a_file_that_somebody_else_made_meanwhile_is_never_replaced(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Neither by the run that finds it at its end nor by the next one."""
+    output = tmp_path / "out.mkv"
+    if moment == "after a crash":
+        with killed_behind("announce_output"):
+            run_in_segments(SAMPLE, output, repeat_2x)
+        output.write_bytes(b"mine")
+    else:
+        original = Writer.publish
+
+        def publish(writer: Writer) -> None:
+            output.write_bytes(b"mine")
+            original(writer)
+
+        monkeypatch.setattr(Writer, "publish", publish)
+        with pytest.raises(OutputExistsError):
+            run_in_segments(SAMPLE, output, repeat_2x)
+        monkeypatch.undo()
+    with pytest.raises(OutputExistsError):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    assert output.read_bytes() == b"mine"
+    output.unlink()
+    with counting() as computed:
+        run_in_segments(SAMPLE, output, repeat_2x)
+    assert computed == []
+    assert len(decoded(output)) == 72
+
+
+@pytest.mark.parametrize("had_its_name", [True, False])
+def test_an_output_that_another_process_finishes_meanwhile_is_not_made_again(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch, had_its_name: bool
+) -> None:
+    """It gives the lock back between this one's look at the output and its try to take the lock."""
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish" if had_its_name else "announce_output"):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    original = Workspace.open
+
+    def late(path: Path) -> Workspace:
+        if not had_its_name:
+            output.write_bytes(b"whole")
+        with original(path) as other:
+            other.remove()
+        return original(path)
+
+    monkeypatch.setattr(Workspace, "open", late)
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(SAMPLE, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
 
 
 # What must not be mixed

@@ -4,6 +4,7 @@
         lock                        held by the process that works on it
         journal.jsonl               what the job is, then one line for each finished segment
         <start>-<random>.packets
+        appearing                   which file gets the output's name, from just before to the end
 
 A segment is finished when its line is in the journal. Lines can be lost, so each segment file also carries
 its own receipt and the digest of its job: a file without a line is taken over once it has been checked. It
@@ -14,18 +15,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vidsr.durable import output_error, remove_temporaries
+from vidsr.durable import output_error, remove_temporaries, sync_folder, write_whole, writing
 from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import PacketFileReader, checked_digest
 from vidsr.segments.coverage import overlap, start_key
-from vidsr.segments.identity import Identity, changes, digest
+from vidsr.segments.identity import Identity, changes, digest, sample
 from vidsr.segments.journal import Journal, Record
 from vidsr.segments.lock import Lock
 
@@ -39,7 +41,8 @@ _JOURNAL, _LOCK = "journal.jsonl", "lock"
 
 
 APPEARING = "appearing"
-"""A file that is there while the output has its name and the folder is not yet cleared away."""
+"""A file that is there while the output has its name and the folder is not yet cleared away; it says what the
+output is, so that no other file of that name is taken for it."""
 
 
 def folder_of(output: Path) -> Path:
@@ -106,8 +109,26 @@ class Contents:
 
 
 def made_its_output(output: Path) -> bool:
-    """Whether a job of this output ended between naming it and clearing up, so that it is the job's own."""
-    return (folder_of(output) / APPEARING).is_file()
+    """Whether a job of this output ended between naming it and clearing up, so that it is the job's own.
+
+    A file that somebody else has made under that name meanwhile is not.
+    """
+    try:
+        announced = json.loads((folder_of(output) / APPEARING).read_bytes())
+        return _output_identity(output) in announced
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def clear_up(output: Path) -> None:
+    """Clear away what a job has left that was killed when its output had its name already.
+
+    Does nothing where a process works on it. Raises OutputError.
+    """
+    if made_its_output(output):
+        with contextlib.suppress(JobRunningError), Workspace.open(output) as workspace:
+            if made_its_output(output):
+                workspace.remove()
 
 
 class Workspace:
@@ -155,9 +176,17 @@ class Workspace:
             self.remove()
         self._lock.release()
 
-    def announce_output(self) -> None:
-        """Say on the disk that the output is about to get its name: from now on it is this job's own."""
-        (self.folder / APPEARING).touch()
+    def announce_output(self, whole: Path) -> None:
+        """Say on the disk which file is about to get the output's name: that one is this job's own.
+
+        Raises NoSpaceError, OutputError.
+        """
+        doing = "note that the output is whole"
+        with writing(self.output, doing):
+            identities = [_output_identity(whole)]
+            if made_its_output(self.output):  # which stays this job's own until it is replaced
+                identities.append(_output_identity(self.output))
+        write_whole(self.folder / APPEARING, json.dumps(identities).encode(), doing)
 
     @property
     def is_begun(self) -> bool:
@@ -218,9 +247,12 @@ class Workspace:
 
     def clear(self) -> None:
         """Throw away everything that was finished."""
-        self._journal.path.unlink(missing_ok=True)
-        (self.folder / APPEARING).unlink(missing_ok=True)
         self._remove_all_but(set())
+        self._journal.path.unlink(missing_ok=True)
+        if (self.folder / APPEARING).exists():
+            # it goes last, or what a power cut leaves of the rest would never be cleared away
+            sync_folder(self.folder)
+            (self.folder / APPEARING).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the folder; the lock goes last, and nobody else can take it before `close`."""
@@ -273,6 +305,11 @@ def read_contents(folder: Path) -> Contents:
 def is_running(folder: Path) -> bool:
     """Whether a process works in the folder at this moment."""
     return Lock(folder / _LOCK).is_held()
+
+
+def _output_identity(path: Path) -> dict[str, Any]:
+    size, content = sample(path)
+    return {"size": size, "content": content}
 
 
 def _segment_line(receipt: SegmentReceipt) -> Record:
