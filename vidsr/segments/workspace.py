@@ -157,6 +157,7 @@ class Workspace:
                 continue  # its last holder removed the folder just now
             except OSError as error:
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
+            sync_folder(output.parent)  # a power cut that takes a folder's name takes all that is in it
             remove_temporaries(output)
             return workspace
 
