@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -335,6 +336,27 @@ def test_a_job_killed_before_it_cleared_up_is_named_anew_and_cleared_up(
         run_in_segments(SAMPLE, output, repeat_2x)
     assert computed == []
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_pieces_that_cannot_be_removed_do_not_spoil_a_whole_output(
+    tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mkv"
+    original = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".packets":
+            raise OSError(errno.EIO, "Input/output error")
+        original(path, missing_ok=missing_ok)
+
+    events: list[Event] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert run_in_segments(SAMPLE, output, repeat_2x, show=events.append).frames_written == 72
+    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-2], Note)
+    assert "cannot clear the folder of the job: Input/output error; vidsr jobs clean" in events[-2].text
+    assert len(decoded(output)) == 72
 
 
 def test_a_job_killed_while_it_cleared_up_is_not_computed_again(tmp_path: Path, repeat_2x: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -210,6 +212,38 @@ def test_a_folder_that_vanishes_while_it_is_opened_is_made_again(
     with Workspace.open(output):
         assert folder_of(output).is_dir()
     assert len(calls) == 2
+
+
+def test_what_cannot_be_removed_does_not_hide_why_a_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a failing disk was made read-only by the system."""
+    output = tmp_path / "b.mkv"
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    workspace = Workspace.open(output)
+    (workspace.folder / "00.packets.part").write_bytes(b"begun")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ZeroDivisionError), workspace:
+        raise ZeroDivisionError
+    assert not is_running(folder_of(output))
+    words = "cannot clear the folder of the job: Read-only file system"
+    with Workspace.open(output) as workspace, pytest.raises(OutputError, match=words):
+        workspace.remove()
+
+
+def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        Workspace.open(tmp_path / "b.mkv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:

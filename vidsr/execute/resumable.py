@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vidsr.channel import StopSignal
-from vidsr.errors import InterruptedByUser, JobChangedError
+from vidsr.errors import InterruptedByUser, JobChangedError, OutputError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
@@ -216,7 +216,10 @@ class _LongRun:
                 self.workspace.announce_output(writer.temporary)
                 writer.publish()
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
-        self.workspace.remove()
+        try:
+            self.workspace.remove()
+        except OutputError as error:  # the output is whole all the same
+            self.show(Note(f"{error.message}; vidsr jobs clean does that"))
         end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
         self.show(end)
         return receipt

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vidsr.durable import output_error, remove_temporaries, sync_folder, write_whole, writing
-from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError
+from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError, OutputError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import PacketFileReader, checked_digest
 from vidsr.segments.coverage import overlap, start_key
@@ -157,7 +157,12 @@ class Workspace:
                 continue  # its last holder removed the folder just now
             except OSError as error:
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
-            sync_folder(output.parent)  # a power cut that takes a folder's name takes all that is in it
+            try:
+                with writing(workspace.folder, "make the folder of the job"):
+                    sync_folder(output.parent)  # a power cut that takes its name takes all that is in it
+            except OutputError:
+                workspace.close()
+                raise
             remove_temporaries(output)
             return workspace
 
@@ -171,11 +176,15 @@ class Workspace:
 
     def close(self) -> None:
         """Give the folder back; it disappears if nothing was finished in it."""
-        for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
-            path.unlink(missing_ok=True)
-        if not any(self.folder.glob(f"*{SUFFIX}")):
-            self.remove()
-        self._lock.release()
+        try:
+            # what cannot be removed now is by the next run; it must not hide why this one ended
+            with contextlib.suppress(OutputError, OSError):
+                for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
+                    path.unlink(missing_ok=True)
+                if not any(self.folder.glob(f"*{SUFFIX}")):
+                    self.remove()
+        finally:
+            self._lock.release()
 
     def announce_output(self, whole: Path) -> None:
         """Say on the disk which file is about to get the output's name: that one is this job's own.
@@ -247,18 +256,23 @@ class Workspace:
         self._journal.append(_segment_line(receipt))
 
     def clear(self) -> None:
-        """Throw away everything that was finished."""
-        self._remove_all_but(set())
-        self._journal.path.unlink(missing_ok=True)
-        if (self.folder / APPEARING).exists():
-            # it goes last, or what a power cut leaves of the rest would never be cleared away
-            sync_folder(self.folder)
-            (self.folder / APPEARING).unlink(missing_ok=True)
+        """Throw away everything that was finished. Raises OutputError."""
+        with writing(self.folder, "clear the folder of the job"):
+            self._remove_all_but(set())
+            self._journal.path.unlink(missing_ok=True)
+            if (self.folder / APPEARING).exists():
+                # it goes last, or what a power cut leaves of the rest would never be cleared away
+                sync_folder(self.folder)
+                (self.folder / APPEARING).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder; the lock goes last, and nobody else can take it before `close`."""
+        """Remove the folder; the lock goes last, and nobody else can take it before `close`.
+
+        Raises OutputError.
+        """
         self.clear()
-        self._lock.path.unlink(missing_ok=True)
+        with writing(self.folder, "clear the folder of the job"):
+            self._lock.path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
             self.folder.rmdir()
 
