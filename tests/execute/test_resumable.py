@@ -581,9 +581,11 @@ def test_a_corrupt_journal_costs_nothing(unfinished: Path, repeat_2x: Path, kind
         journal.unlink()
     else:
         journal.write_bytes(data[: len(data) // 2] if kind == "torn" else bytes(reversed(data)))
+    events: list[Event] = []
     with counting() as computed:
-        run_in_segments(SAMPLE, unfinished, repeat_2x)
+        run_in_segments(SAMPLE, unfinished, repeat_2x, show=events.append)
     assert computed == list(range(20, 72))
+    assert not any(isinstance(event, Note) and "computed again" in event.text for event in events)
     assert len(decoded(unfinished)) == 72
 
 

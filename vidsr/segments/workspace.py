@@ -23,7 +23,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from vidsr.durable import output_error, remove_temporaries, sync_folder, write_whole, writing
-from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError, OutputError
+from vidsr.errors import (
+    CHECK_THE_DISK,
+    DamagedSegmentError,
+    JobChangedError,
+    JobError,
+    JobRunningError,
+    OutputError,
+)
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import PacketFileReader, checked_digest
 from vidsr.segments.coverage import overlap, start_key
@@ -87,7 +94,7 @@ class Contents:
     """What a folder holds.
 
     receipts: of finished segments whose files are there, in order and not overlapping. damaged: how many
-    segments and lines were found that cannot be used.
+    others cannot be used.
     """
 
     record: JobRecord | None
@@ -216,40 +223,46 @@ class Workspace:
 
         All segments are read and checked; what cannot be used is removed.
 
-        Raises JobChangedError if the folder holds another job, JobError, NoSpaceError, OutputError.
+        Raises JobChangedError if the folder holds another job, JobError (also where a segment cannot be
+        read that may be whole), NoSpaceError, OutputError.
         """
-        found = read_contents(self.folder)
+        found = _read(self.folder)
         if not any(self.folder.glob(f"*{SUFFIX}")):
-            found = Contents(None, ())  # nothing was finished, so nothing can be mixed
+            found = _Found(None, ())  # nothing was finished, so nothing can be mixed
         if found.record is not None:
             self._refuse_changes(found, changes(found.record.identity, record.identity))
         # lines of a journal that lost its beginning do not say which job they are of; the files do
         listed = found.receipts if found.record is not None else ()
         whole = [r for r in listed if not r.file or checked_digest(self.path(r)) == r.sha256]
-        damaged = found.damaged + len(listed) - len(whole)
-        orphans = self._orphans(found, whole, digest(record.identity))
+        lost = {*found.lost, *(receipt.file for receipt in listed if receipt not in whole)}
+        orphans, unreadable = self._orphans(found, whole, digest(record.identity))
+        damaged = len((lost | unreadable) - {receipt.file for receipt in orphans})
         whole = sorted([*whole, *orphans], key=_start)
-        if found.record is None or damaged or orphans:
+        if found.record is None or found.torn_lines or damaged or orphans:
             lines = [{"kind": "job", "format": FORMAT} | (found.record or record).to_json()]
             self._journal.rewrite(lines + [_segment_line(receipt) for receipt in whole])
-        self._remove_all_but({receipt.file for receipt in whole})
+        with writing(self.folder, "clear the folder of the job"):
+            self._remove_all_but({receipt.file for receipt in whole})
         return Contents(found.record, tuple(whole), damaged)
 
-    def _orphans(self, found: Contents, whole: list[SegmentReceipt], job: str) -> list[SegmentReceipt]:
-        """Receipts of whole segments of this job that no line speaks of."""
+    def _orphans(
+        self, found: _Found, whole: list[SegmentReceipt], job: str
+    ) -> tuple[list[SegmentReceipt], set[str]]:
+        """Receipts of whole segments of this job that no line speaks of; files that cannot be used."""
         listed = {receipt.file for receipt in whole}
         orphans: list[SegmentReceipt] = []
+        unreadable: set[str] = set()
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path.name in listed:
                 continue
             owner, orphan = _receipt_inside(path)
             if orphan is None:
-                continue
-            if owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
+                unreadable.add(path.name)
+            elif owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
                 orphans.append(orphan)
             elif owner != job and found.record is None:
                 self._refuse_changes(found, ["its journal is lost and its segments are of another job"])
-        return orphans
+        return orphans, unreadable
 
     def add(self, receipt: SegmentReceipt) -> None:
         """Note that a segment is finished. Raises NoSpaceError, OutputError."""
@@ -276,11 +289,11 @@ class Workspace:
         with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
             self.folder.rmdir()
 
-    def _refuse_changes(self, found: Contents, changed: list[str]) -> None:
+    def _refuse_changes(self, found: _Found, changed: list[str]) -> None:
         if changed:
+            frames = sum(receipt.frames for receipt in found.receipts)
             raise JobChangedError(
-                f"{self.output} was begun before ({found.frames} frames are finished), but "
-                + "; ".join(changed),
+                f"{self.output} was begun before ({frames} frames are finished), but " + "; ".join(changed),
                 "continue it with what it was begun with, or pass --restart to begin anew",
             )
 
@@ -291,12 +304,27 @@ class Workspace:
                     path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the journal says. lost: names of listed files that are gone or have another size."""
+
+    record: JobRecord | None
+    receipts: tuple[SegmentReceipt, ...]
+    lost: frozenset[str] = frozenset()
+    torn_lines: int = 0
+
+
 def read_contents(folder: Path) -> Contents:
     """What the journal lists and is there in its full size; nothing is locked, changed or read through.
 
-    Raises JobError if a version of vidsr made the folder that kept it in another way.
+    Raises JobError if it cannot be read, or a version of vidsr made the folder that kept it in another way.
     """
-    lines, damaged = Journal(folder / _JOURNAL).read()
+    found = _read(folder)
+    return Contents(found.record, found.receipts, len(found.lost))
+
+
+def _read(folder: Path) -> _Found:
+    lines, torn = Journal(folder / _JOURNAL).read()
     record: JobRecord | None = None
     receipts: list[SegmentReceipt] = []
     for line in lines:
@@ -309,17 +337,24 @@ def read_contents(folder: Path) -> Contents:
             elif kind == "segment":
                 receipts.append(SegmentReceipt.from_json(line))
         except (KeyError, TypeError, ValueError):
-            damaged += 1
+            torn += 1
     kept: list[SegmentReceipt] = []
+    lost: set[str] = set()
     for receipt in receipts:
-        if _has_its_size(folder, receipt) and not any(overlap(receipt.segment, r.segment) for r in kept):
+        if not _has_its_size(folder, receipt):
+            lost.add(receipt.file)
+        elif not any(overlap(receipt.segment, r.segment) for r in kept):
             kept.append(receipt)
-    return Contents(record, tuple(sorted(kept, key=_start)), damaged + len(receipts) - len(kept))
+    return _Found(record, tuple(sorted(kept, key=_start)), frozenset(lost), torn)
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process works in the folder at this moment."""
-    return Lock(folder / _LOCK).is_held()
+    """Whether a process works in the folder at this moment. Raises JobError where that cannot be told."""
+    lock = Lock(folder / _LOCK)
+    try:
+        return lock.is_held()
+    except OSError as error:
+        raise JobError(f"{lock.path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
 
 
 def _output_identity(path: Path) -> dict[str, Any]:
@@ -334,10 +369,13 @@ def _segment_line(receipt: SegmentReceipt) -> Record:
 def _has_its_size(folder: Path, receipt: SegmentReceipt) -> bool:
     if not receipt.file:
         return True
+    path = folder / receipt.file
     try:
-        return (folder / receipt.file).stat().st_size == receipt.size_bytes
-    except OSError:
+        return path.stat().st_size == receipt.size_bytes
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise JobError(f"segment {path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
 
 
 def _receipt_inside(path: Path) -> tuple[str, SegmentReceipt | None]:
