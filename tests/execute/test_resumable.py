@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,17 +41,28 @@ from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
 
 @contextmanager
-def failing_at(index: int, failure: BaseException) -> Iterator[None]:
-    """The network fails at a frame."""
+def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
+    """Something happens when the network gets that frame."""
     original = Upscaler.submit
 
     def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
         if any(frame.index == index for frame in batch):
-            raise failure
+            do()
         return original(upscaler, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Upscaler, "submit", submit)
+        yield
+
+
+@contextmanager
+def failing_at(index: int, failure: BaseException) -> Iterator[None]:
+    """The network fails at a frame."""
+
+    def fail() -> None:
+        raise failure
+
+    with at_frame(index, fail):
         yield
 
 
@@ -514,6 +525,45 @@ def test_a_changed_source_is_refused(tmp_path: Path, repeat_2x: Path) -> None:
     with pytest.raises(JobChangedError, match="the source is another file"):
         run_in_segments(source, output, repeat_2x)
     run_in_segments(source, output, repeat_2x, resume="restart")
+    assert len(decoded(output)) == 72
+
+
+def test_a_source_that_is_replaced_while_it_is_read_is_refused(tmp_path: Path, repeat_2x: Path) -> None:
+    """By one with the same picture and other sound, which no comparison with itself would show."""
+    source, output, other = tmp_path / "source.mkv", tmp_path / "out.mkv", tmp_path / "other.mkv"
+    shutil.copy(SAMPLE, source)
+    ffmpeg(
+        "-v",
+        "error",
+        "-i",
+        SAMPLE,
+        "-map",
+        "0",
+        "-c",
+        "copy",
+        "-c:a",
+        "pcm_s16le",
+        "-af",
+        "volume=0.5",
+        other,
+    )
+    events: list[Event] = []
+    with at_frame(25, lambda: other.replace(source)), pytest.raises(JobChangedError) as caught:
+        run_in_segments(source, output, repeat_2x, show=events.append)
+    assert caught.value.message == f"{source} was changed while it was read"
+    assert not any(isinstance(event, Note) and "same command" in event.text for event in events)
+    assert not output.exists()
+    with pytest.raises(JobChangedError, match="the source is another file"):
+        run_in_segments(source, output, repeat_2x)
+    run_in_segments(source, output, repeat_2x, resume="restart")
+    assert len(decoded(output)) == 72
+
+
+def test_a_source_that_is_only_touched_while_it_is_read_is_no_other(tmp_path: Path, repeat_2x: Path) -> None:
+    source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
+    shutil.copy(SAMPLE, source)
+    with at_frame(25, lambda: os.utime(source, (1, 1))):
+        run_in_segments(source, output, repeat_2x)
     assert len(decoded(output)) == 72
 
 

@@ -23,7 +23,7 @@ from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
 from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.flow import check_frames
-from vidsr.execute.identity import identity_of
+from vidsr.execute.identity import changes_of_source, identity_of
 from vidsr.execute.local import run_straight
 from vidsr.execute.outcome import finished, receipt_of
 from vidsr.execute.prepare import Prepared, open_engine, prepare
@@ -207,6 +207,7 @@ class _LongRun:
         begun = time.perf_counter()
         with self._telling_what_is_kept(filling):
             bottleneck = self.party.fill(filling, gaps) if gaps else "disk"
+            self._refuse_a_changed_source(record)
             with self.prepared.open_writer() as writer:
                 self._join(writer, filling)
                 writer.complete()
@@ -236,6 +237,15 @@ class _LongRun:
             frames_total=prepared.frames_expected,
         )
 
+    def _refuse_a_changed_source(self, record: JobRecord) -> None:
+        """Sound and all the rest are read at the end: they must not be of another film."""
+        info = self.prepared.info
+        if changes_of_source(record.identity, info):
+            raise JobChangedError(
+                f"{info.path} was changed while it was read",
+                "pass --restart to begin anew with what it is now",
+            )
+
     def _join(self, writer: Writer, filling: Filling) -> None:
         ordered = [receipt for receipt in filling.ordered if receipt.file]
         if not ordered:
@@ -258,7 +268,7 @@ class _LongRun:
         try:
             yield
         except BaseException as error:
-            if not filling.frames or not self.keeps:
+            if not filling.frames or not self.keeps or isinstance(error, JobChangedError):
                 raise
             if not is_interrupt(error):
                 self.show(
