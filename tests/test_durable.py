@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidsr.durable import sync_folder, write_whole
+from vidsr.durable import rename_without_replacing, sync_folder, write_whole
 from vidsr.errors import OutputError
 
 
@@ -49,6 +49,34 @@ def test_file_systems_that_cannot_sync_folders_are_used_all_the_same(
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "none")
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.ENOTSUP, errno.EMLINK], ids=repr)
+def test_a_name_that_is_taken_is_kept_with_hard_links_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """number: what a file system answers that has none (FAT, exFAT, SMB, Android's storage)."""
+
+    def refuse(*_: object) -> None:
+        assert number is not None
+        raise OSError(number, os.strerror(number))
+
+    if number is not None:
+        monkeypatch.setattr(os, "link", refuse)
+    new, name = tmp_path / "new", tmp_path / "name"
+    new.write_bytes(b"new")
+    name.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(new, name)
+    name.unlink()
+    if sys.platform != "win32":
+        name.symlink_to(tmp_path / "none")
+        with pytest.raises(FileExistsError):
+            rename_without_replacing(new, name)
+        assert name.is_symlink()
+        name.unlink()
+    rename_without_replacing(new, name)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("name", b"new")]
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="fsync means it elsewhere")

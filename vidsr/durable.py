@@ -129,7 +129,7 @@ def rename_without_replacing(temporary: Path, output: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        if output.exists():
+        if os.path.lexists(output):
             raise FileExistsError(output) from None
         temporary.rename(output)
     else:
