@@ -318,6 +318,20 @@ def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the last free inode went to the folder, or on a file system without locks."""
+
+    def refuse(_: Lock) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(Lock, "acquire", refuse)
+    with pytest.raises(OutputError, match="cannot lock the folder of the job: No locks available"):
+        Workspace.open(tmp_path / "b.mkv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file"):
         Workspace.open(tmp_path / "none" / "b.mkv")

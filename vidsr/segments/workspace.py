@@ -163,6 +163,8 @@ class Workspace:
                     raise output_error(error, workspace.folder, "make the folder of the job") from error
                 continue  # its last holder removed the folder just now
             except OSError as error:
+                with contextlib.suppress(OSError):  # it is empty if it was made just now
+                    workspace.folder.rmdir()
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
             try:
                 with writing(workspace.folder, "make the folder of the job"):
