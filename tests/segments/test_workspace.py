@@ -318,6 +318,45 @@ def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_has_removed_the_folder_leaves_alone_what_another_process_makes_there(output: Path) -> None:
+    """As when a job is cleaned away and begun anew at once."""
+    with Workspace.open(output) as first:
+        first.remove()
+        second = Workspace.open(output)
+        second.adopt(record())
+        second.add(write_segment(second, SEGMENTS[0]))
+        (second.folder / "00.packets.part").write_bytes(b"begun")
+    assert (second.folder / "00.packets.part").exists()
+    assert is_running(second.folder)
+    second.close()
+    assert adopted(output) == SEGMENTS[:1]
+
+
+def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkdir finds it there, and a look at it finds it gone."""
+    output = tmp_path / "b.mkv"
+    original, calls = os.mkdir, []
+
+    def late(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        original(*arguments)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    with Workspace.open(output):
+        assert folder_of(output).is_dir()
+    assert len(calls) == 2
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
+    folder_of(tmp_path / "b.mkv").write_bytes(b"")
+    with pytest.raises(OutputError, match="File exists"):
+        Workspace.open(tmp_path / "b.mkv")
+
+
 def test_a_folder_that_cannot_be_locked_is_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,6 +146,7 @@ class Workspace:
         self.output, self.folder = output, folder_of(output)
         self._journal = Journal(self.folder / _JOURNAL)
         self._lock = Lock(self.folder / _LOCK)
+        self._is_removed = False
 
     @classmethod
     def open(cls, output: Path) -> Self:
@@ -163,6 +165,8 @@ class Workspace:
                     raise output_error(error, workspace.folder, "make the folder of the job") from error
                 continue  # its last holder removed the folder just now
             except OSError as error:
+                if isinstance(error, FileExistsError) and not os.path.lexists(workspace.folder):
+                    continue  # the same, just before it was made again here
                 with contextlib.suppress(OSError):  # it is empty if it was made just now
                     workspace.folder.rmdir()
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
@@ -186,6 +190,8 @@ class Workspace:
     def close(self) -> None:
         """Give the folder back; it disappears if nothing was finished in it."""
         try:
+            if self._is_removed:  # what is there now is another process's
+                return
             # what cannot be removed now is by the next run; it must not hide why this one ended
             with contextlib.suppress(OutputError, OSError):
                 for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
@@ -281,13 +287,14 @@ class Workspace:
                 (self.folder / APPEARING).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder; the lock goes last, and nobody else can take it before `close`.
+        """Remove the folder; it is this process's no longer, and all that is left to do is `close`.
 
-        Raises OutputError.
+        Raises OutputError; it is still this process's then.
         """
         self.clear()
         with writing(self.folder, "clear the folder of the job"):
-            self._lock.path.unlink(missing_ok=True)
+            self._lock.path.unlink(missing_ok=True)  # last: from now on another process may make its own
+        self._is_removed = True
         with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
             self.folder.rmdir()
 
