@@ -168,6 +168,34 @@ def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
     assert "out.mkv: 100 frames" in text
 
 
+@pytest.mark.parametrize("name", ["[horriblesubs] film.mkv", "x[/y].mkv", "a:cat:b.mkv", "第1話　夜.mkv"])
+def test_names_of_files_are_shown_as_they_are(name: str) -> None:
+    """Not taken for the display's own markup."""
+    stream = io.StringIO()
+    with RichRenderer(Console(file=stream, width=100)) as renderer:
+        renderer.show(replace(STARTED, source=name))
+        renderer.show(replace(FINISHED, output=name))
+        renderer.show(Made(name, "2 moments"))
+    shown = stream.getvalue()
+    assert f"{name} (640x480 yuv420p)" in shown
+    assert f"{name}: 100 frames" in shown
+    assert f"{name}: 2 moments" in shown
+
+
+def test_names_of_files_neither_break_lines_nor_move_the_cursor() -> None:
+    name = "a\nb\x1b[2J\u2028c\x9b.mkv"
+    plain, terminal = io.StringIO(), io.StringIO()
+    renderers: list[Renderer] = [PlainRenderer(plain), RichRenderer(Console(file=terminal, width=100))]
+    for renderer in renderers:
+        with renderer:
+            renderer.show(replace(STARTED, output=name))
+            renderer.show(Note(f"{name} is odd"))
+            renderer.show(replace(FINISHED, output=name))
+    for shown in (plain.getvalue(), terminal.getvalue()):
+        assert shown.count(r"a\nb\x1b[2J\u2028c\x9b.mkv") == 3
+        assert not set("\x1b\u2028\x9b") & set(shown)
+
+
 def test_pictures_being_made_are_told_in_all_styles() -> None:
     events: list[Event] = [Rendering("model-a, moment 1 of 2", 1, 4), Made("page.html", "2 moments, 1.2 MB")]
     plain, lines, terminal = io.StringIO(), io.StringIO(), io.StringIO()

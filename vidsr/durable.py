@@ -10,6 +10,7 @@ import errno
 import glob
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,15 @@ from typing import IO, Any, Protocol
 
 from vidsr.errors import NoSpaceError, OutputError
 
+if sys.platform == "darwin":
+    import fcntl
+
 _DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_FOLDERS_ARE_NOT_SYNCED = frozenset(
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
+)
+"""What file systems answer that know no such thing (FUSE, SMB and others of the network)."""
 
 
 class SystemFailure(Protocol):
@@ -81,19 +90,36 @@ def write_whole(path: Path, data: bytes, doing: str) -> None:
 
 
 def sync(file: IO[Any]) -> None:
-    """Wait until everything written to an open file is on the disk."""
+    """Wait until everything written to an open file is on the disk. Raises OSError."""
     file.flush()
-    os.fsync(file.fileno())
+    _sync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and new names in a folder durable, where the system can (not on Windows)."""
-    with contextlib.suppress(OSError):
+    """Make renames and new names in a folder durable, where the system can (not on Windows).
+
+    Raises OSError where it can and the disk fails.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:
+        return  # Windows; elsewhere a folder that may be written to, but not read
+    try:
+        _sync(descriptor)
+    except OSError as error:
+        if error.errno not in _FOLDERS_ARE_NOT_SYNCED:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        # fsync leaves it to the drive there when to write what it has been given
+        with contextlib.suppress(OSError):  # network drives cannot be asked
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def rename_without_replacing(temporary: Path, output: Path) -> None:
@@ -103,7 +129,7 @@ def rename_without_replacing(temporary: Path, output: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        if output.exists():
+        if os.path.lexists(output):
             raise FileExistsError(output) from None
         temporary.rename(output)
     else:

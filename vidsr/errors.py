@@ -165,6 +165,10 @@ class JobRunningError(JobError):
     usual_hint = "wait for it, or choose another output"
 
 
+CHECK_THE_DISK = "check permissions and the disk; nothing that is finished was removed"
+"""Where something of an unfinished job cannot be read that may well be whole."""
+
+
 class DamagedSegmentError(JobError):
     """A finished piece of it cannot be read back."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,22 @@ def test_the_present_folder_is_listed_without_words(
     monkeypatch.chdir(unfinished.parent)
     assert run(["jobs"]) == 0
     assert capsys.readouterr().out.startswith("film one.mkv: 30 of about 72 frames")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_name_with_a_line_end_stays_on_its_line(
+    clip: Path, unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = unfinished.with_name("a\nb.mkv")
+    folder_of(unfinished).rename(folder_of(odd))
+    assert run(["jobs", "list", str(odd.parent)]) == 0
+    first, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith(rf"{odd.parent}/a\nb.mkv: 30 of")
+    odd.write_bytes(b"")
+    assert run([str(clip), str(odd)]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == rf"Error: {odd.parent}/a\nb.mkv is there already"
+    assert hint.startswith("Hint: ")
 
 
 def test_folders_within_are_searched_on_request(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import pixel_repeating_weights
-from tests.execute.segmented import LOSSLESS, counting, crash_after, in_one_go, run_in_segments
+from tests.execute.segmented import LOSSLESS, Crash, counting, crash_after, in_one_go, run_in_segments
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
@@ -25,28 +26,42 @@ from vidsr.errors import (
     JobChangedError,
     JobRunningError,
     NoSpaceError,
+    OutputExistsError,
 )
+from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
-from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
+from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRequest
 from vidsr.media.scenes import SegmentLength
+from vidsr.media.writer import Writer
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
 
 @contextmanager
-def failing_at(index: int, failure: BaseException) -> Iterator[None]:
-    """The network fails at a frame."""
+def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
+    """Something happens when the network gets that frame."""
     original = Upscaler.submit
 
     def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
         if any(frame.index == index for frame in batch):
-            raise failure
+            do()
         return original(upscaler, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Upscaler, "submit", submit)
+        yield
+
+
+@contextmanager
+def failing_at(index: int, failure: BaseException) -> Iterator[None]:
+    """The network fails at a frame."""
+
+    def fail() -> None:
+        raise failure
+
+    with at_frame(index, fail):
         yield
 
 
@@ -311,6 +326,162 @@ def test_a_failing_join_keeps_everything(
     assert len(decoded(output)) == 72
 
 
+# An output that is there already
+
+
+@contextmanager
+def killed_behind(name: str) -> Iterator[None]:
+    """A crash right behind a step at the end of a run."""
+    owner = Workspace if hasattr(Workspace, name) else Writer
+    original = getattr(owner, name)
+
+    def step(*arguments: Any) -> None:
+        original(*arguments)
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, step)
+        with pytest.raises(Crash):
+            yield
+
+
+def test_a_job_killed_before_it_cleared_up_is_named_anew_and_cleared_up(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    for step in ("publish", "announce_output", "publish"):
+        with killed_behind(step):
+            run_in_segments(clip, output, repeat_2x)
+        assert len(decoded(output)) == 72
+    with counting() as computed:
+        run_in_segments(clip, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_pieces_that_cannot_be_removed_do_not_spoil_a_whole_output(
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.mkv"
+    original = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".packets":
+            raise OSError(errno.EIO, "Input/output error")
+        original(path, missing_ok=missing_ok)
+
+    events: list[Event] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert run_in_segments(clip, output, repeat_2x, show=events.append).frames_written == 72
+    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-2], Note)
+    assert "cannot clear the folder of the job: Input/output error; vidsr jobs clean" in events[-2].text
+    assert len(decoded(output)) == 72
+
+
+def test_a_job_killed_while_it_cleared_up_is_not_computed_again(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """The output is whole: the rest of the pieces goes."""
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(clip, output, repeat_2x)
+    before = output.read_bytes()
+    segment_files(output)[3].unlink()
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(clip, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("resume", ["restart", "never"])
+def test_a_whole_output_is_not_made_anew_without_being_asked_for(
+    clip: Path, tmp_path: Path, repeat_2x: Path, resume: Resume
+) -> None:
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(clip, output, repeat_2x)
+    before = output.read_bytes()
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(clip, output, repeat_2x, resume=resume, encoder=EncoderRequest("libx264"))
+    assert computed == []
+    assert output.read_bytes() == before
+
+
+def test_a_batch_clears_up_behind_an_output_that_is_there(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish"):
+        run_in_segments(clip, output, repeat_2x)
+    before = output.read_bytes()
+
+    def run(_: Job) -> Receipt:
+        raise AssertionError
+
+    (result,) = run_batch([Job(clip, output)], run, show=lambda _: None)
+    assert result.outcome == "skipped"
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", ["before it is named", "after a crash"])
+def test_a_file_that_somebody_else_made_meanwhile_is_never_replaced(
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Neither by the run that finds it at its end nor by the next one."""
+    output = tmp_path / "out.mkv"
+    if moment == "after a crash":
+        with killed_behind("announce_output"):
+            run_in_segments(clip, output, repeat_2x)
+        output.write_bytes(b"mine")
+    else:
+        original = Writer.publish
+
+        def publish(writer: Writer) -> None:
+            output.write_bytes(b"mine")
+            original(writer)
+
+        monkeypatch.setattr(Writer, "publish", publish)
+        with pytest.raises(OutputExistsError):
+            run_in_segments(clip, output, repeat_2x)
+        monkeypatch.undo()
+    with pytest.raises(OutputExistsError):
+        run_in_segments(clip, output, repeat_2x)
+    assert output.read_bytes() == b"mine"
+    output.unlink()
+    with counting() as computed:
+        run_in_segments(clip, output, repeat_2x)
+    assert computed == []
+    assert len(decoded(output)) == 72
+
+
+@pytest.mark.parametrize("had_its_name", [True, False])
+def test_an_output_that_another_process_finishes_meanwhile_is_not_made_again(
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch, had_its_name: bool
+) -> None:
+    """It gives the lock back between this one's look at the output and its try to take the lock."""
+    output = tmp_path / "out.mkv"
+    with killed_behind("publish" if had_its_name else "announce_output"):
+        run_in_segments(clip, output, repeat_2x)
+    original = Workspace.open
+
+    def late(path: Path) -> Workspace:
+        if not had_its_name:
+            output.write_bytes(b"whole")
+        with original(path) as other:
+            other.remove()
+        return original(path)
+
+    monkeypatch.setattr(Workspace, "open", late)
+    with counting() as computed, pytest.raises(OutputExistsError):
+        run_in_segments(clip, output, repeat_2x)
+    assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+
+
 # What must not be mixed
 
 
@@ -368,6 +539,49 @@ def test_a_changed_source_is_refused(clip: Path, tmp_path: Path, repeat_2x: Path
     with pytest.raises(JobChangedError, match="the source is another file"):
         run_in_segments(source, output, repeat_2x)
     run_in_segments(source, output, repeat_2x, resume="restart")
+    assert len(decoded(output)) == 72
+
+
+def test_a_source_that_is_replaced_while_it_is_read_is_refused(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """By one with the same picture and other sound, which no comparison with itself would show."""
+    source, output, other = tmp_path / "source.mkv", tmp_path / "out.mkv", tmp_path / "other.mkv"
+    shutil.copy(clip, source)
+    ffmpeg(
+        "-v",
+        "error",
+        "-i",
+        clip,
+        "-map",
+        "0",
+        "-c",
+        "copy",
+        "-c:a",
+        "pcm_s16le",
+        "-af",
+        "volume=0.5",
+        other,
+    )
+    events: list[Event] = []
+    with at_frame(25, lambda: other.replace(source)), pytest.raises(JobChangedError) as caught:
+        run_in_segments(source, output, repeat_2x, show=events.append)
+    assert caught.value.message == f"{source} was changed while it was read"
+    assert not any(isinstance(event, Note) and "same command" in event.text for event in events)
+    assert not output.exists()
+    with pytest.raises(JobChangedError, match="the source is another file"):
+        run_in_segments(source, output, repeat_2x)
+    run_in_segments(source, output, repeat_2x, resume="restart")
+    assert len(decoded(output)) == 72
+
+
+def test_a_source_that_is_only_touched_while_it_is_read_is_no_other(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
+    shutil.copy(clip, source)
+    with at_frame(25, lambda: os.utime(source, (1, 1))):
+        run_in_segments(source, output, repeat_2x)
     assert len(decoded(output)) == 72
 
 
@@ -439,9 +653,11 @@ def test_a_corrupt_journal_costs_nothing(clip: Path, unfinished: Path, repeat_2x
         journal.unlink()
     else:
         journal.write_bytes(data[: len(data) // 2] if kind == "torn" else bytes(reversed(data)))
+    events: list[Event] = []
     with counting() as computed:
-        run_in_segments(clip, unfinished, repeat_2x)
+        run_in_segments(clip, unfinished, repeat_2x, show=events.append)
     assert computed == list(range(20, 72))
+    assert not any(isinstance(event, Note) and "computed again" in event.text for event in events)
     assert len(decoded(unfinished)) == 72
 
 

@@ -95,6 +95,16 @@ def test_existing_output_is_kept_without_overwrite(clips: ClipShelf, tmp_path: P
     assert len(reference.decoded(output)) == 10
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_a_link_that_leads_nowhere_is_refused_before_any_work(clips: ClipShelf, tmp_path: Path) -> None:
+    """Nothing may take its name at the end either."""
+    output = tmp_path / "out.mkv"
+    output.symlink_to(tmp_path / "none.mkv")
+    with pytest.raises(OutputExistsError, match="is there already"):
+        writer(clips, output)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
+
+
 def test_existing_output_survives_a_failed_overwrite(clips: ClipShelf, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     output.write_bytes(b"precious")

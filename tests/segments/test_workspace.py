@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,7 @@ from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import Head, PacketFileWriter
 from vidsr.segments.identity import digest
 from vidsr.segments.journal import Journal
+from vidsr.segments.listing import list_jobs
 from vidsr.segments.lock import Lock
 from vidsr.segments.workspace import JobRecord, Workspace, folder_of, is_running, read_contents
 
@@ -82,6 +85,17 @@ def test_a_finished_job_leaves_nothing(output: Path) -> None:
     assert list(output.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("cut", [1, 150])
+def test_a_cut_segment_counts_once_although_its_line_is_cut_too(output: Path, cut: int) -> None:
+    damaged, *_ = files(output)
+    damaged.write_bytes(damaged.read_bytes()[:-cut])
+    journal = folder_of(output) / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(damaged.name.encode(), b"\0" * len(damaged.name)))
+    with Workspace.open(output) as workspace:
+        found = workspace.adopt(record())
+    assert (len(found.receipts), found.damaged) == (2, 1)
+
+
 @pytest.mark.parametrize("cut", [1, 40, 150])
 def test_a_cut_segment_is_missing_and_the_others_are_kept(output: Path, cut: int) -> None:
     damaged = next(path for path in files(output) if path.name.startswith("000000000100"))
@@ -113,7 +127,10 @@ def test_a_spoiled_line_of_the_journal_loses_nothing(output: Path, line: int) ->
     lines = journal.read_bytes().splitlines(keepends=True)
     lines[line] = b"\xff" + lines[line][1:]
     journal.write_bytes(b"".join(lines))
-    assert adopted(output) == SEGMENTS
+    with Workspace.open(output) as workspace:
+        found = workspace.adopt(record())
+    assert ([receipt.segment for receipt in found.receipts], found.damaged) == (SEGMENTS, 0)
+    assert Journal(journal).read()[1] == 0
     assert adopted(output) == SEGMENTS
 
 
@@ -127,6 +144,63 @@ def test_a_journal_that_is_gone_loses_nothing(output: Path, spoiled: bytes | Non
     contents = read_contents(folder_of(output))
     assert contents.record == record()
     assert [r.segment for r in contents.receipts] == SEGMENTS
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["open", "stat"])
+def test_a_segment_that_cannot_be_read_at_this_moment_is_not_thrown_away(
+    output: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    """A server that is away, too many open files, another's permissions: none says that it is damaged."""
+    original = getattr(Path, call)
+
+    def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.name.startswith("000000000100"):
+            raise OSError(number, os.strerror(number))
+        return original(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, refuse)
+        with pytest.raises(JobError, match=os.strerror(number)) as caught:
+            adopted(output)
+    assert not isinstance(caught.value, JobChangedError)
+    assert "nothing that is finished was removed" in (caught.value.hint or "")
+    assert len(files(output)) == 3
+    assert adopted(output) == SEGMENTS
+
+
+def test_a_segment_of_which_the_disk_has_lost_a_part_is_computed_again(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Path.open
+
+    def fail(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.name.startswith("000000000100"):
+            raise OSError(errno.EIO, "Input/output error")
+        return original(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", fail)
+    with Workspace.open(output) as workspace:
+        found = workspace.adopt(record())
+    assert [r.segment for r in found.receipts] == [SEGMENTS[0], SEGMENTS[2]]
+    assert found.damaged == 1
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "lock"])
+def test_a_job_that_cannot_be_looked_into_is_listed_with_the_reason(output: Path, name: str) -> None:
+    """Tried with a link to itself: permissions do not hold for everybody."""
+    path = folder_of(output) / name
+    path.unlink()
+    path.symlink_to(path)
+    (job,) = list_jobs(output.parent)
+    assert job.problem == f"{path} cannot be read: Too many levels of symbolic links"
+    assert not job.running
+
+
+def test_what_cannot_be_removed_from_the_folder_is_named(output: Path) -> None:
+    (folder_of(output) / "00.packets").mkdir()
+    with pytest.raises(OutputError, match="cannot clear the folder of the job: Is a directory"):
+        adopted(output)
 
 
 def test_segments_of_another_job_are_not_taken_for_this_one_when_the_journal_is_gone(output: Path) -> None:
@@ -210,6 +284,91 @@ def test_a_folder_that_vanishes_while_it_is_opened_is_made_again(
     with Workspace.open(output):
         assert folder_of(output).is_dir()
     assert len(calls) == 2
+
+
+def test_what_cannot_be_removed_does_not_hide_why_a_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a failing disk was made read-only by the system."""
+    output = tmp_path / "b.mkv"
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    workspace = Workspace.open(output)
+    (workspace.folder / "00.packets.part").write_bytes(b"begun")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ZeroDivisionError), workspace:
+        raise ZeroDivisionError
+    assert not is_running(folder_of(output))
+    words = "cannot clear the folder of the job: Read-only file system"
+    with Workspace.open(output) as workspace, pytest.raises(OutputError, match=words):
+        workspace.remove()
+
+
+def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        Workspace.open(tmp_path / "b.mkv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_removed_the_folder_leaves_alone_what_another_process_makes_there(output: Path) -> None:
+    """As when a job is cleaned away and begun anew at once."""
+    with Workspace.open(output) as first:
+        first.remove()
+        second = Workspace.open(output)
+        second.adopt(record())
+        second.add(write_segment(second, SEGMENTS[0]))
+        (second.folder / "00.packets.part").write_bytes(b"begun")
+    assert (second.folder / "00.packets.part").exists()
+    assert is_running(second.folder)
+    second.close()
+    assert adopted(output) == SEGMENTS[:1]
+
+
+def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkdir finds it there, and a look at it finds it gone."""
+    output = tmp_path / "b.mkv"
+    original, calls = os.mkdir, []
+
+    def late(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise FileExistsError(errno.EEXIST, "File exists")
+        original(*arguments)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    with Workspace.open(output):
+        assert folder_of(output).is_dir()
+    assert len(calls) == 2
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
+    folder_of(tmp_path / "b.mkv").write_bytes(b"")
+    with pytest.raises(OutputError, match="File exists"):
+        Workspace.open(tmp_path / "b.mkv")
+
+
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the last free inode went to the folder, or on a file system without locks."""
+
+    def refuse(_: Lock) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(Lock, "acquire", refuse)
+    with pytest.raises(OutputError, match="cannot lock the folder of the job: No locks available"):
+        Workspace.open(tmp_path / "b.mkv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:

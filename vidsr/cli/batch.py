@@ -17,6 +17,7 @@ from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
 from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
 from vidsr.errors import VidsrError
 from vidsr.presets import DEFAULT_MODEL
+from vidsr.progress.words import one_line
 
 if TYPE_CHECKING:
     from vidsr.execute.batch import JobResult
@@ -103,6 +104,6 @@ def _name_failures(results: Sequence[JobResult]) -> None:
         if result.error is not None:
             source, message = str(result.job.source), result.error.message
             place = "" if source in message else f"{source}: "
-            click.echo(f"Failed: {place}{message}", err=True)
+            click.echo(one_line(f"Failed: {place}{message}"), err=True)
             if result.error.hint:
-                click.echo(f"Hint: {result.error.hint}", err=True)
+                click.echo(one_line(f"Hint: {result.error.hint}"), err=True)

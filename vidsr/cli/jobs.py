@@ -88,17 +88,17 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
 
 def _words(job: JobListing) -> list[str]:
-    from vidsr.progress.words import duration_words, size_words
+    from vidsr.progress.words import duration_words, one_line, size_words
 
     if job.problem is not None:
-        return [f"{job.output}: {job.problem}"]
+        return [one_line(f"{job.output}: {job.problem}")]
     contents, record = job.contents, job.contents.record
     total = None if record is None else record.frames_total
     of = f" of about {total} frames ({contents.frames / total:.0%})" if total else " frames"
     state = "running" if job.running else "stopped"
     lines = [
-        f"{job.output}: {contents.frames}{of} finished, {state}, {size_words(contents.size_bytes)}, "
-        f"{duration_words(contents.seconds)} of work"
+        one_line(f"{job.output}: {contents.frames}{of} finished, {state}, ")
+        + f"{size_words(contents.size_bytes)}, {duration_words(contents.seconds)} of work"
     ]
     if record is not None and not job.running:
         lines.append(f"    begun {record.begun}; to continue: {record.command}")

@@ -32,6 +32,7 @@ from vidsr.cli.preview import preview
 from vidsr.cli.upscale import upscale
 from vidsr.cli.verify import verify
 from vidsr.errors import InterruptedByUser, UnknownNameError, VidsrError
+from vidsr.progress.words import one_line
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -174,9 +175,9 @@ def _dashed_file_hint(argv: Sequence[str]) -> str | None:
 
 
 def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:
-    click.echo(f"{label}{message.rstrip('.')}", err=True)
+    click.echo(one_line(f"{label}{message.rstrip('.')}"), err=True)
     if hint:
-        click.echo(f"Hint: {hint}", err=True)
+        click.echo(one_line(f"Hint: {hint}"), err=True)
     return code
 
 

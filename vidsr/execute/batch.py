@@ -13,6 +13,7 @@ from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, Vids
 from vidsr.job import Job, Receipt
 from vidsr.media.probe import probe
 from vidsr.progress.events import Failed, NextInQueue, Show
+from vidsr.segments.workspace import clear_up
 
 Outcome = Literal["done", "skipped", "failed"]
 
@@ -40,6 +41,9 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
     to_do = [job.overwrite or not job.output.exists() for job in jobs]
+    for job, wanted in zip(jobs, to_do, strict=True):
+        if not wanted:
+            clear_up(job.output)
     frames = [_frames(job) if wanted else 0 for job, wanted in zip(jobs, to_do, strict=True)]
     failures = 0
     for number, (job, wanted) in enumerate(zip(jobs, to_do, strict=True)):

@@ -12,7 +12,7 @@ from vidsr.execute.prepare import Prepared
 from vidsr.media.demux import is_address, location_of
 from vidsr.media.ffmpeg_program import version_of
 from vidsr.media.probe import SourceInfo
-from vidsr.segments.identity import Identity, source_identity
+from vidsr.segments.identity import Identity, changes, source_identity
 
 _DEVICE_NUMBER = re.compile(r":\d+\b")
 
@@ -52,6 +52,15 @@ def _source_identity(info: SourceInfo) -> Identity:
     if is_address(info.path):
         return {"source": location_of(info.path), "source size": info.size_bytes}
     return source_identity(info.path)
+
+
+def changes_of_source(before: Identity, info: SourceInfo) -> list[str]:
+    """What has become of the source since an identity was taken, in words.
+
+    Whoever only touches a file changes its time and nothing else. Raises SourceMissingError.
+    """
+    now = {name: value for name, value in _source_identity(info).items() if name != "source time"}
+    return changes(before, before | now)
 
 
 def without_number(words: str) -> str:

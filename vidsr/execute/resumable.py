@@ -17,13 +17,13 @@ from datetime import datetime
 from pathlib import Path
 
 from vidsr.channel import StopSignal
-from vidsr.errors import InterruptedByUser, JobChangedError
+from vidsr.errors import InterruptedByUser, JobChangedError, OutputError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
 from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.flow import check_frames
-from vidsr.execute.identity import identity_of
+from vidsr.execute.identity import changes_of_source, identity_of
 from vidsr.execute.local import run_straight
 from vidsr.execute.outcome import finished, receipt_of
 from vidsr.execute.prepare import Prepared, open_engine, prepare
@@ -34,7 +34,7 @@ from vidsr.media.demux import is_address
 from vidsr.media.join import join
 from vidsr.media.key_index import KeyIndex
 from vidsr.media.scenes import SegmentLength
-from vidsr.media.target import check_name
+from vidsr.media.target import check_name, check_target
 from vidsr.media.writer import Writer
 from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
@@ -79,24 +79,35 @@ def run_resumable(
         engine = open_engine(prepared, prepared.devices[0], stop)
         return run_straight(prepared, engine, show=show, stop=stop)
     check_name(job.output)
-    if made_its_output(job.output):  # killed before it cleared up: named anew from the same segments
-        prepared = replace(prepared, job=replace(prepared.job, overwrite=True))
+    prepared, _ = _naming_anew(prepared, job, resume)
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
     with Workspace.open(job.output) as workspace:
+        prepared, is_named = _naming_anew(prepared, job, resume)  # another process may have ended since
+        check_target(job.output, job.source, overwrite=prepared.job.overwrite)
         if resume == "restart":
             workspace.clear()
         never = resume == "never"
         if never and job.encoder.program is not None:
             return _keeping_nothing(prepared, workspace, show, stop, length, notes, header)
         with _party(prepared, stop, show, length, alone=never) as party:
-            direct = job.encoder.program is None  # packets of a program get their order when all are there
+            direct = not is_named and job.encoder.program is None  # whose packets are ordered at the end
             if isinstance(party, Alone) and direct and (never or _is_short(prepared, party, workspace)):
                 if workspace.is_begun:
                     left = f"the unfinished job of {job.output.name} stays as it is"
                     show(Note(f"{left}; vidsr jobs clean removes it"))
                 return run_straight(prepared, party.engine, show=show, stop=stop)
-            return _LongRun(prepared, party, workspace, show, stop, command=command).run(notes, header)
+            run = _LongRun(prepared, party, workspace, show, stop, command=command, only_joins=is_named)
+            return run.run(notes, header)
+
+
+def _naming_anew(prepared: Prepared, job: Job, resume: Resume) -> tuple[Prepared, bool]:
+    """(the same, with leave to replace an output that is the job's own; whether it is there).
+
+    That is so where a run was killed before it had cleared up: the output is named anew from its pieces.
+    """
+    is_named = resume == "auto" and not job.overwrite and made_its_output(job.output)
+    return replace(prepared, job=replace(job, overwrite=job.overwrite or is_named)), is_named
 
 
 def _keeping_nothing(
@@ -164,7 +175,11 @@ def _undivided(reason: str, prepared: Prepared) -> Note:
 
 @dataclass
 class _LongRun:
-    """One run of a job in segments. keeps: whether what is finished is there for another run."""
+    """One run of a job in segments.
+
+    keeps: whether what is finished is there for another run. only_joins: the output is there, and to be
+    named anew if nothing has to be computed for it.
+    """
 
     prepared: Prepared
     party: Party
@@ -173,10 +188,15 @@ class _LongRun:
     stop: StopSignal
     command: str | None = None
     keeps: bool = True
+    only_joins: bool = False
 
     def run(self, notes: Sequence[str], stream_header: bytes) -> Receipt:
         record = self._record(stream_header)
         found = self.workspace.adopt(record)
+        gaps = missing(record.segment, [receipt.segment for receipt in found.receipts])
+        if gaps and self.only_joins:  # an earlier run had begun to clear up
+            self.workspace.remove()
+            check_target(self.workspace.output, self.prepared.job.source, overwrite=False)
         filling = Filling(
             self.prepared, self.workspace, digest(record.identity), found.receipts, self.show, self.stop
         )
@@ -186,18 +206,21 @@ class _LongRun:
             self.show(Note(text))
         begun = time.perf_counter()
         with self._telling_what_is_kept(filling):
-            gaps = missing(record.segment, [receipt.segment for receipt in found.receipts])
             bottleneck = self.party.fill(filling, gaps) if gaps else "disk"
+            self._refuse_a_changed_source(record)
             with self.prepared.open_writer() as writer:
                 self._join(writer, filling)
                 writer.complete()
                 damage = (*united(filling.damage), *writer.damage)
                 elapsed = time.perf_counter() - begun
                 proof = prove(self.prepared, writer, damage, self.show)
-                self.workspace.announce_output()
+                self.workspace.announce_output(writer.temporary)
                 writer.publish()
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
-        self.workspace.remove()
+        try:
+            self.workspace.remove()
+        except OutputError as error:  # the output is whole all the same
+            self.show(Note(f"{error.message}; vidsr jobs clean does that"))
         end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
         self.show(end)
         return receipt
@@ -213,6 +236,15 @@ class _LongRun:
             segment=prepared.frames_segment,
             frames_total=prepared.frames_expected,
         )
+
+    def _refuse_a_changed_source(self, record: JobRecord) -> None:
+        """Sound and all the rest are read at the end: they must not be of another film."""
+        info = self.prepared.info
+        if changes_of_source(record.identity, info):
+            raise JobChangedError(
+                f"{info.path} was changed while it was read",
+                "pass --restart to begin anew with what it is now",
+            )
 
     def _join(self, writer: Writer, filling: Filling) -> None:
         ordered = [receipt for receipt in filling.ordered if receipt.file]
@@ -236,7 +268,7 @@ class _LongRun:
         try:
             yield
         except BaseException as error:
-            if not filling.frames or not self.keeps:
+            if not filling.frames or not self.keeps or isinstance(error, JobChangedError):
                 raise
             if not is_interrupt(error):
                 self.show(

@@ -16,6 +16,7 @@ It knows packets and bytes, never frames or what a segment is for.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import struct
@@ -29,7 +30,7 @@ from typing import IO, Any, Self
 from av.packet import Packet
 
 from vidsr.durable import sync, sync_folder, writing
-from vidsr.errors import DamagedSegmentError
+from vidsr.errors import CHECK_THE_DISK, DamagedSegmentError, JobError
 
 MAGIC = b"vidsr packets 1\n"
 _LENGTH = struct.Struct(">I")
@@ -38,6 +39,8 @@ _KEY, _END = 1, 255
 _DIGEST_BYTES = 32
 _MAX_JSON_BYTES = 2**24
 _CHUNK_BYTES = 2**20
+_LOST = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO})
+"""What the system answers where reading again would help nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +229,11 @@ class PacketFileReader:
 
 
 def checked_digest(path: Path) -> str | None:
-    """The sha256 (hexadecimal) that a segment file ends with, if it is also that of its content."""
+    """The sha256 (hexadecimal) that a segment file ends with, if it is also that of its content.
+
+    None too if there is no such file, or the disk has lost some of it. Raises JobError where it cannot be
+    read for another reason (permission, too many open files, a server that is away): it may well be whole.
+    """
     try:
         with path.open("rb") as file:
             left = path.stat().st_size - _DIGEST_BYTES
@@ -238,8 +245,10 @@ def checked_digest(path: Path) -> str | None:
                 content.update(chunk)
                 left -= len(chunk)
             digest = file.read(_DIGEST_BYTES)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _LOST:
+            return None
+        raise JobError(f"segment {path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
     return digest.hex() if left == 0 and digest == content.digest() else None
 
 

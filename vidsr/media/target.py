@@ -126,11 +126,10 @@ def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{output} is a folder", "name a file in it")
     if not folder.is_dir():
         raise OutputError(f"there is no folder {folder}", "make it first")
-    if output.exists():
-        if not is_address(source) and source.exists() and output.samefile(source):
-            raise UsageError(f"output and input are the same file: {output}", "give the output another name")
-        if not overwrite:
-            raise _exists(output)
+    if not is_address(source) and source.exists() and output.exists() and output.samefile(source):
+        raise UsageError(f"output and input are the same file: {output}", "give the output another name")
+    if not overwrite and os.path.lexists(output):  # a link that leads nowhere has the name too
+        raise _exists(output)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"no permission to write in {folder}", "choose another folder")
 

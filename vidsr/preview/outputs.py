@@ -67,9 +67,9 @@ def write_page(page: Path, text: str, *, overwrite: bool) -> int:
                     raise OutputExistsError(
                         f"{page} is there already", "pass --overwrite to replace it"
                     ) from error
+            sync_folder(page.parent)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(page.parent)
     return size
 
 
@@ -107,4 +107,4 @@ class PictureFolder:
             else:
                 for image in sorted(self._temporary.iterdir()):
                     image.replace(self._folder / image.name)
-        sync_folder(self._folder.parent)
+            sync_folder(self._folder.parent)

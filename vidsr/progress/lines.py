@@ -6,6 +6,7 @@ from typing import IO, Self
 
 from vidsr.progress.events import Started
 from vidsr.progress.speed import Speedometer
+from vidsr.progress.words import one_line
 
 
 class LineRenderer:
@@ -26,5 +27,5 @@ class LineRenderer:
         self._started, self._speed = event, Speedometer()
 
     def _print(self, *lines: str) -> None:
-        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.write("".join(f"{one_line(line)}\n" for line in lines))
         self._stream.flush()

@@ -27,6 +27,7 @@ from vidsr.progress.speed import Speedometer
 from vidsr.progress.words import (
     closing_lines,
     made_words,
+    one_line,
     opening_lines,
     overall_words,
     passing_words,
@@ -58,32 +59,35 @@ class RichRenderer:
         match event:
             case NextInQueue():
                 self._queue = event
-                self._console.print(Text(queue_words(event), style="bold"))
+                self._say(queue_words(event), style="bold")
             case Failed():
                 self._live.update(Text(), refresh=True)
             case Fetching() | Joining() | Rendering():
                 self._live.update(self._passing(event), refresh=True)
             case Started():
                 self._started, self._speed = event, Speedometer()
-                for line in opening_lines(event):
-                    self._console.print(line, highlight=False)
+                self._say(*opening_lines(event))
             case Note():
-                self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
+                self._console.print(Text.assemble(("Note: ", "yellow"), one_line(event.text)))
             case Working():
                 self._live.update(self._display(event), refresh=True)
             case Verifying():
-                self._live.update(Text(verifying_words(event)), refresh=True)
+                self._live.update(Text(one_line(verifying_words(event))), refresh=True)
             case Made():
                 self._live.update(Text(), refresh=True)
-                self._console.print(made_words(event), highlight=False)
+                self._say(made_words(event))
             case Stopping():
                 self._live.update(Text(), refresh=True)
                 self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
-                self._console.print(event.text, highlight=False)
+                self._say(event.text)
             case Finished():
                 self._live.update(Text(), refresh=True)
-                for line in closing_lines(event, self._started):
-                    self._console.print(line, highlight=False)
+                self._say(*closing_lines(event, self._started))
+
+    def _say(self, *lines: str, style: str = "") -> None:
+        """As they are: square brackets and colons in names of files are no markup."""
+        for line in lines:
+            self._console.print(Text(one_line(line), style=style))
 
     @staticmethod
     def _passing(event: Fetching | Joining | Rendering) -> Table:

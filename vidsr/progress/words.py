@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from vidsr.progress.events import (
     Fetching,
     Finished,
@@ -15,6 +17,13 @@ from vidsr.progress.events import (
     Working,
 )
 from vidsr.progress.speed import seconds_left
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def one_line(text: str) -> str:
+    """For a terminal: line ends and what moves its cursor, which names of files may hold, as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def fetching_words(event: Fetching) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,19 +30,22 @@ def source_identity(path: Path) -> Identity:
     Raises SourceMissingError.
     """
     try:
-        status = path.stat()
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            content.update(file.read(SAMPLED_BYTES))
-            file.seek(max(status.st_size - SAMPLED_BYTES, 0))
-            content.update(file.read(SAMPLED_BYTES))
+        size, content = sample(path)
+        changed = path.stat().st_mtime_ns
     except OSError as error:
         raise SourceMissingError(f"{path}: {error.strerror}") from error
-    return {
-        "source size": status.st_size,
-        "source time": status.st_mtime_ns,
-        "source content": content.hexdigest(),
-    }
+    return {"source size": size, "source time": changed, "source content": content}
+
+
+def sample(path: Path) -> tuple[int, str]:
+    """A file's size, and the sha256 (hexadecimal) of its beginning and end. Raises OSError."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        for start in (0, max(size - SAMPLED_BYTES, 0)):
+            file.seek(start)
+            content.update(file.read(SAMPLED_BYTES))
+    return size, content.hexdigest()
 
 
 def digest(identity: Identity) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.durable import sync, sync_folder, writing
+from vidsr.errors import CHECK_THE_DISK, JobError
 
 Record = dict[str, Any]
 
@@ -27,11 +28,16 @@ class Journal:
         self.path = path
 
     def read(self) -> tuple[list[Record], int]:
-        """(records in the order they were written, number of lines that are damaged)."""
+        """(records in the order they were written, number of lines that are damaged).
+
+        Raises JobError where it is there and may not, or cannot, be read.
+        """
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return [], 0
+        except OSError as error:
+            raise JobError(f"{self.path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
         records, damaged = [], 0
         for line in data.split(b"\n"):
             if not line.strip():

@@ -33,7 +33,6 @@ def describe(output: Path) -> JobListing:
     """The unfinished job of an output. Its contents are empty where there is none."""
     folder = folder_of(output)
     try:
-        contents, problem = read_contents(folder), None
+        return JobListing(output, read_contents(folder), is_running(folder))
     except JobError as error:
-        contents, problem = Contents(None, ()), error.message
-    return JobListing(output, contents, is_running(folder), problem)
+        return JobListing(output, Contents(None, ()), running=False, problem=error.message)

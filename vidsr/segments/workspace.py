@@ -4,6 +4,7 @@
         lock                        held by the process that works on it
         journal.jsonl               what the job is, then one line for each finished segment
         <start>-<random>.packets
+        appearing                   which file gets the output's name, from just before to the end
 
 A segment is finished when its line is in the journal. Lines can be lost, so each segment file also carries
 its own receipt and the digest of its job: a file without a line is taken over once it has been checked. It
@@ -14,18 +15,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
+import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vidsr.durable import output_error, remove_temporaries
-from vidsr.errors import DamagedSegmentError, JobChangedError, JobError, JobRunningError
+from vidsr.durable import output_error, remove_temporaries, sync_folder, write_whole, writing
+from vidsr.errors import (
+    CHECK_THE_DISK,
+    DamagedSegmentError,
+    JobChangedError,
+    JobError,
+    JobRunningError,
+    OutputError,
+)
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.packet_file import PacketFileReader, checked_digest
 from vidsr.segments.coverage import overlap, start_key
-from vidsr.segments.identity import Identity, changes, digest
+from vidsr.segments.identity import Identity, changes, digest, sample
 from vidsr.segments.journal import Journal, Record
 from vidsr.segments.lock import Lock
 
@@ -39,7 +49,8 @@ _JOURNAL, _LOCK = "journal.jsonl", "lock"
 
 
 APPEARING = "appearing"
-"""A file that is there while the output has its name and the folder is not yet cleared away."""
+"""A file that is there while the output has its name and the folder is not yet cleared away; it says what the
+output is, so that no other file of that name is taken for it."""
 
 
 def folder_of(output: Path) -> Path:
@@ -84,7 +95,7 @@ class Contents:
     """What a folder holds.
 
     receipts: of finished segments whose files are there, in order and not overlapping. damaged: how many
-    segments and lines were found that cannot be used.
+    others cannot be used.
     """
 
     record: JobRecord | None
@@ -106,8 +117,26 @@ class Contents:
 
 
 def made_its_output(output: Path) -> bool:
-    """Whether a job of this output ended between naming it and clearing up, so that it is the job's own."""
-    return (folder_of(output) / APPEARING).is_file()
+    """Whether a job of this output ended between naming it and clearing up, so that it is the job's own.
+
+    A file that somebody else has made under that name meanwhile is not.
+    """
+    try:
+        announced = json.loads((folder_of(output) / APPEARING).read_bytes())
+        return _output_identity(output) in announced
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def clear_up(output: Path) -> None:
+    """Clear away what a job has left that was killed when its output had its name already.
+
+    Does nothing where a process works on it. Raises OutputError.
+    """
+    if made_its_output(output):
+        with contextlib.suppress(JobRunningError), Workspace.open(output) as workspace:
+            if made_its_output(output):
+                workspace.remove()
 
 
 class Workspace:
@@ -117,6 +146,7 @@ class Workspace:
         self.output, self.folder = output, folder_of(output)
         self._journal = Journal(self.folder / _JOURNAL)
         self._lock = Lock(self.folder / _LOCK)
+        self._is_removed = False
 
     @classmethod
     def open(cls, output: Path) -> Self:
@@ -135,7 +165,17 @@ class Workspace:
                     raise output_error(error, workspace.folder, "make the folder of the job") from error
                 continue  # its last holder removed the folder just now
             except OSError as error:
+                if isinstance(error, FileExistsError) and not os.path.lexists(workspace.folder):
+                    continue  # the same, just before it was made again here
+                with contextlib.suppress(OSError):  # it is empty if it was made just now
+                    workspace.folder.rmdir()
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
+            try:
+                with writing(workspace.folder, "make the folder of the job"):
+                    sync_folder(output.parent)  # a power cut that takes its name takes all that is in it
+            except OutputError:
+                workspace.close()
+                raise
             remove_temporaries(output)
             return workspace
 
@@ -149,15 +189,29 @@ class Workspace:
 
     def close(self) -> None:
         """Give the folder back; it disappears if nothing was finished in it."""
-        for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
-            path.unlink(missing_ok=True)
-        if not any(self.folder.glob(f"*{SUFFIX}")):
-            self.remove()
-        self._lock.release()
+        try:
+            if self._is_removed:  # what is there now is another process's
+                return
+            # what cannot be removed now is by the next run; it must not hide why this one ended
+            with contextlib.suppress(OutputError, OSError):
+                for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
+                    path.unlink(missing_ok=True)
+                if not any(self.folder.glob(f"*{SUFFIX}")):
+                    self.remove()
+        finally:
+            self._lock.release()
 
-    def announce_output(self) -> None:
-        """Say on the disk that the output is about to get its name: from now on it is this job's own."""
-        (self.folder / APPEARING).touch()
+    def announce_output(self, whole: Path) -> None:
+        """Say on the disk which file is about to get the output's name: that one is this job's own.
+
+        Raises NoSpaceError, OutputError.
+        """
+        doing = "note that the output is whole"
+        with writing(self.output, doing):
+            identities = [_output_identity(whole)]
+            if made_its_output(self.output):  # which stays this job's own until it is replaced
+                identities.append(_output_identity(self.output))
+        write_whole(self.folder / APPEARING, json.dumps(identities).encode(), doing)
 
     @property
     def is_begun(self) -> bool:
@@ -177,63 +231,78 @@ class Workspace:
 
         All segments are read and checked; what cannot be used is removed.
 
-        Raises JobChangedError if the folder holds another job, JobError, NoSpaceError, OutputError.
+        Raises JobChangedError if the folder holds another job, JobError (also where a segment cannot be
+        read that may be whole), NoSpaceError, OutputError.
         """
-        found = read_contents(self.folder)
+        found = _read(self.folder)
         if not any(self.folder.glob(f"*{SUFFIX}")):
-            found = Contents(None, ())  # nothing was finished, so nothing can be mixed
+            found = _Found(None, ())  # nothing was finished, so nothing can be mixed
         if found.record is not None:
             self._refuse_changes(found, changes(found.record.identity, record.identity))
         # lines of a journal that lost its beginning do not say which job they are of; the files do
         listed = found.receipts if found.record is not None else ()
         whole = [r for r in listed if not r.file or checked_digest(self.path(r)) == r.sha256]
-        damaged = found.damaged + len(listed) - len(whole)
-        orphans = self._orphans(found, whole, digest(record.identity))
+        lost = {*found.lost, *(receipt.file for receipt in listed if receipt not in whole)}
+        orphans, unreadable = self._orphans(found, whole, digest(record.identity))
+        damaged = len((lost | unreadable) - {receipt.file for receipt in orphans})
         whole = sorted([*whole, *orphans], key=_start)
-        if found.record is None or damaged or orphans:
+        if found.record is None or found.torn_lines or damaged or orphans:
             lines = [{"kind": "job", "format": FORMAT} | (found.record or record).to_json()]
             self._journal.rewrite(lines + [_segment_line(receipt) for receipt in whole])
-        self._remove_all_but({receipt.file for receipt in whole})
+        with writing(self.folder, "clear the folder of the job"):
+            self._remove_all_but({receipt.file for receipt in whole})
         return Contents(found.record, tuple(whole), damaged)
 
-    def _orphans(self, found: Contents, whole: list[SegmentReceipt], job: str) -> list[SegmentReceipt]:
-        """Receipts of whole segments of this job that no line speaks of."""
+    def _orphans(
+        self, found: _Found, whole: list[SegmentReceipt], job: str
+    ) -> tuple[list[SegmentReceipt], set[str]]:
+        """Receipts of whole segments of this job that no line speaks of; files that cannot be used."""
         listed = {receipt.file for receipt in whole}
         orphans: list[SegmentReceipt] = []
+        unreadable: set[str] = set()
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path.name in listed:
                 continue
             owner, orphan = _receipt_inside(path)
             if orphan is None:
-                continue
-            if owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
+                unreadable.add(path.name)
+            elif owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
                 orphans.append(orphan)
             elif owner != job and found.record is None:
                 self._refuse_changes(found, ["its journal is lost and its segments are of another job"])
-        return orphans
+        return orphans, unreadable
 
     def add(self, receipt: SegmentReceipt) -> None:
         """Note that a segment is finished. Raises NoSpaceError, OutputError."""
         self._journal.append(_segment_line(receipt))
 
     def clear(self) -> None:
-        """Throw away everything that was finished."""
-        self._journal.path.unlink(missing_ok=True)
-        (self.folder / APPEARING).unlink(missing_ok=True)
-        self._remove_all_but(set())
+        """Throw away everything that was finished. Raises OutputError."""
+        with writing(self.folder, "clear the folder of the job"):
+            self._remove_all_but(set())
+            self._journal.path.unlink(missing_ok=True)
+            if (self.folder / APPEARING).exists():
+                # it goes last, or what a power cut leaves of the rest would never be cleared away
+                sync_folder(self.folder)
+                (self.folder / APPEARING).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder; the lock goes last, and nobody else can take it before `close`."""
+        """Remove the folder; it is this process's no longer, and all that is left to do is `close`.
+
+        Raises OutputError; it is still this process's then.
+        """
         self.clear()
-        self._lock.path.unlink(missing_ok=True)
+        with writing(self.folder, "clear the folder of the job"):
+            self._lock.path.unlink(missing_ok=True)  # last: from now on another process may make its own
+        self._is_removed = True
         with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
             self.folder.rmdir()
 
-    def _refuse_changes(self, found: Contents, changed: list[str]) -> None:
+    def _refuse_changes(self, found: _Found, changed: list[str]) -> None:
         if changed:
+            frames = sum(receipt.frames for receipt in found.receipts)
             raise JobChangedError(
-                f"{self.output} was begun before ({found.frames} frames are finished), but "
-                + "; ".join(changed),
+                f"{self.output} was begun before ({frames} frames are finished), but " + "; ".join(changed),
                 "continue it with what it was begun with, or pass --restart to begin anew",
             )
 
@@ -244,12 +313,27 @@ class Workspace:
                     path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the journal says. lost: names of listed files that are gone or have another size."""
+
+    record: JobRecord | None
+    receipts: tuple[SegmentReceipt, ...]
+    lost: frozenset[str] = frozenset()
+    torn_lines: int = 0
+
+
 def read_contents(folder: Path) -> Contents:
     """What the journal lists and is there in its full size; nothing is locked, changed or read through.
 
-    Raises JobError if a version of vidsr made the folder that kept it in another way.
+    Raises JobError if it cannot be read, or a version of vidsr made the folder that kept it in another way.
     """
-    lines, damaged = Journal(folder / _JOURNAL).read()
+    found = _read(folder)
+    return Contents(found.record, found.receipts, len(found.lost))
+
+
+def _read(folder: Path) -> _Found:
+    lines, torn = Journal(folder / _JOURNAL).read()
     record: JobRecord | None = None
     receipts: list[SegmentReceipt] = []
     for line in lines:
@@ -262,17 +346,29 @@ def read_contents(folder: Path) -> Contents:
             elif kind == "segment":
                 receipts.append(SegmentReceipt.from_json(line))
         except (KeyError, TypeError, ValueError):
-            damaged += 1
+            torn += 1
     kept: list[SegmentReceipt] = []
+    lost: set[str] = set()
     for receipt in receipts:
-        if _has_its_size(folder, receipt) and not any(overlap(receipt.segment, r.segment) for r in kept):
+        if not _has_its_size(folder, receipt):
+            lost.add(receipt.file)
+        elif not any(overlap(receipt.segment, r.segment) for r in kept):
             kept.append(receipt)
-    return Contents(record, tuple(sorted(kept, key=_start)), damaged + len(receipts) - len(kept))
+    return _Found(record, tuple(sorted(kept, key=_start)), frozenset(lost), torn)
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process works in the folder at this moment."""
-    return Lock(folder / _LOCK).is_held()
+    """Whether a process works in the folder at this moment. Raises JobError where that cannot be told."""
+    lock = Lock(folder / _LOCK)
+    try:
+        return lock.is_held()
+    except OSError as error:
+        raise JobError(f"{lock.path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
+
+
+def _output_identity(path: Path) -> dict[str, Any]:
+    size, content = sample(path)
+    return {"size": size, "content": content}
 
 
 def _segment_line(receipt: SegmentReceipt) -> Record:
@@ -282,10 +378,13 @@ def _segment_line(receipt: SegmentReceipt) -> Record:
 def _has_its_size(folder: Path, receipt: SegmentReceipt) -> bool:
     if not receipt.file:
         return True
+    path = folder / receipt.file
     try:
-        return (folder / receipt.file).stat().st_size == receipt.size_bytes
-    except OSError:
+        return path.stat().st_size == receipt.size_bytes
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise JobError(f"segment {path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
 
 
 def _receipt_inside(path: Path) -> tuple[str, SegmentReceipt | None]:

@@ -1,0 +1,89 @@
+"""What is synced is synced, and a disk that fails is not passed over in silence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from vidsr.durable import rename_without_replacing, sync_folder, write_whole
+from vidsr.errors import OutputError
+
+
+def failing_for_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A file system that answers so when it is to sync a folder."""
+    original = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.ESTALE], ids=errno.errorcode.get)
+def test_a_name_that_does_not_come_to_the_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    failing_for_folders(monkeypatch, number)
+    with pytest.raises(OutputError):
+        write_whole(tmp_path / "a", b"words", "write it")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS], ids=errno.errorcode.get)
+def test_file_systems_that_cannot_sync_folders_are_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    failing_for_folders(monkeypatch, number)
+    write_whole(tmp_path / "a", b"words", "write it")
+    assert (tmp_path / "a").read_bytes() == b"words"
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "none")
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.ENOTSUP, errno.EMLINK], ids=repr)
+def test_a_name_that_is_taken_is_kept_with_hard_links_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """number: what a file system answers that has none (FAT, exFAT, SMB, Android's storage)."""
+
+    def refuse(*_: object) -> None:
+        assert number is not None
+        raise OSError(number, os.strerror(number))
+
+    if number is not None:
+        monkeypatch.setattr(os, "link", refuse)
+    new, name = tmp_path / "new", tmp_path / "name"
+    new.write_bytes(b"new")
+    name.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(new, name)
+    name.unlink()
+    if sys.platform != "win32":
+        name.symlink_to(tmp_path / "none")
+        with pytest.raises(FileExistsError):
+            rename_without_replacing(new, name)
+        assert name.is_symlink()
+        name.unlink()
+    rename_without_replacing(new, name)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("name", b"new")]
+
+
+@pytest.mark.skipif(sys.platform != "darwin", reason="fsync means it elsewhere")
+def test_the_drive_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "fcntl", lambda _, command: asked.append(command))
+    write_whole(tmp_path / "a", b"words", "write it")
+    assert asked == [51, 51]  # F_FULLFSYNC in <sys/fcntl.h>: the file, its folder
