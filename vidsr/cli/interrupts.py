@@ -1,14 +1,19 @@
 """Ctrl+C and SIGTERM: the first ends the run in good order, the second ends the process.
 
+Before there is a run, while its modules are loaded, Ctrl+C ends the process.
+
 It knows signals and nothing of what is being interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 from vidsr.errors import InterruptedByUser
 
@@ -27,6 +32,30 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Within it Ctrl+C ends the process with the exit code of an interruption: nothing has begun.
+
+    For the loading of modules. An exception in the middle of that is shown with its traceback, or swallowed
+    by whoever imports: torch takes half a numpy for none, or goes on with it.
+    """
+    by_itself = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not by_itself or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):  # standard error may be closed
+        os.write(2, b"\nInterrupted\n" if os.isatty(2) else b"Interrupted\n")  # a terminal has shown ^C
+    os._exit(InterruptedByUser.exit_code)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidsr.cli.loading import loading
 from vidsr.cli.options import FRAME_RANGE, TIME
 from vidsr.job import RangeRequest, Segment
 
@@ -51,8 +52,9 @@ def verify(
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media import demux
-    from vidsr.media.verify import verify as compare
+    with loading():
+        from vidsr.media import demux
+        from vidsr.media.verify import verify as compare
 
     if allow_network:
         demux.allow_network()
