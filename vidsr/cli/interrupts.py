@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from vidsr.errors import InterruptedByUser
+from vidsr.errors import InterruptedByUser, VidsrError
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -24,11 +24,26 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 def interruptible() -> Iterator[None]:
     """Within it the first signal raises InterruptedByUser in this (the main) thread.
 
-    The second one kills the process as if it had never been caught, even while it is inside a library.
+    The second one kills the process as if it had never been caught, even while it is inside a library. What a
+    library makes of the first (OpenVINO, while it is loaded, an ImportError) is still the user's wish.
     """
-    before = {number: signal.signal(number, _interrupt) for number in _WORDS}
+    came: list[InterruptedByUser] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for known in _WORDS:
+            signal.signal(known, signal.SIG_DFL)
+        came.append(InterruptedByUser(_WORDS[signal.Signals(number)]))
+        raise came[0]
+
+    before = {number: signal.signal(number, interrupt) for number in _WORDS}
     try:
         yield
+    except VidsrError:
+        raise
+    except Exception as error:
+        if came:
+            raise came[0] from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -56,9 +71,3 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     with suppress(OSError):  # standard error may be closed
         os.write(2, b"\nInterrupted\n" if os.isatty(2) else b"Interrupted\n")  # a terminal has shown ^C
     os._exit(InterruptedByUser.exit_code)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for known in _WORDS:
-        signal.signal(known, signal.SIG_DFL)
-    raise InterruptedByUser(_WORDS[signal.Signals(number)])
