@@ -106,7 +106,7 @@ class NotAVideoError(SourceError):
 class NoVideoStreamError(SourceError):
     """A media file without a video stream."""
 
-    usual_hint = "name a file that has a picture; vidsr info shows what is in one"
+    usual_hint = "name a file with a moving picture"
 
 
 class DamagedSourceError(SourceError):
