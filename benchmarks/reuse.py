@@ -237,7 +237,9 @@ def time_processes(asked: argparse.Namespace) -> None:
             for mode in turned(MODES, number):
                 output = Path(folder, f"{mode}.mkv")
                 options = ["--frames", asked.frames, "--reuse", mode, "--no-audio", "--overwrite"]
-                options += ["--reuse-tolerance", str(asked.reuse_tolerance), "--progress", "none"]
+                options += ["--progress", "none"]
+                if mode == "near":
+                    options += ["--reuse-tolerance", str(asked.reuse_tolerance)]
                 options += ["--model", asked.model, "--device", asked.device, "--backend", asked.backend]
                 options += ["--precision", asked.precision]
                 done = run_timed(

@@ -69,19 +69,19 @@ class UnknownNameError(UsageError):
     """A name that is not in a known list; the hint offers the nearest one."""
 
     def __init__(
-        self, kind: str, name: str, known: Iterable[str], where: str, *, owner: str | None = None
+        self, kind: str, name: str, known: Iterable[str], where: str | None, *, owner: str | None = None
     ) -> None:
-        """kind: what the name was meant to be ("model"). where: the command that lists all names.
+        """kind: what the name was meant to be ("model"). where: the command that lists all names; None = the
+        hint does, where they are few.
 
         owner: whose names these are ("libx264"), where not vidsr's own.
         """
         names = list(known)
         nearest = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.4)
+        hint = f"known are {', '.join(names)}" if where is None else f"{where} lists all"
         if nearest:
             suggestion = next(n for n in names if n.lower() == nearest[0])
-            hint = f"did you mean {suggestion}? {where} lists all"
-        else:
-            hint = f"{where} lists all"
+            hint = f"did you mean {suggestion}? {hint}"
         super().__init__(f"{owner} has no {kind} {name!r}" if owner else f"unknown {kind} {name!r}", hint)
         self.name = name
         self.known = names
@@ -106,7 +106,7 @@ class NotAVideoError(SourceError):
 class NoVideoStreamError(SourceError):
     """A media file without a video stream."""
 
-    usual_hint = "name a file that has a picture; vidsr info shows what is in one"
+    usual_hint = "name a file with a moving picture"
 
 
 class DamagedSourceError(SourceError):

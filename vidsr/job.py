@@ -73,7 +73,10 @@ class RangeRequest:
         if by_time and by_frame:
             raise UsageError("--frames cannot be combined with --start or --end", "give one kind of range")
         if self.start is not None and self.end is not None and self.start >= self.end:
-            raise UsageError(f"--start {float(self.start):g} s is not before --end {float(self.end):g} s")
+            raise UsageError(
+                f"--start {float(self.start):g} s is not before --end {float(self.end):g} s",
+                "both are times of the source: --end is no length",
+            )
         if (
             self.first_frame is not None
             and self.last_frame is not None

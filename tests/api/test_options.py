@@ -9,7 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from click.core import ParameterSource
 
 from vidsr.api.options import Options, make_job
@@ -138,12 +140,66 @@ def test_decimals_are_taken_as_they_are_written() -> None:
         ({"frames": (-1, 3)}, r"frames is \(-1, 3\)"),
         ({"reuse_tolerance": -1}, "reuse_tolerance is -1"),
         ({"start": 5, "end": 4}, "start"),
+        ({"start": -1}, "start is -1"),
+        ({"end": -0.5}, "end is -0.5"),
+        ({"scale": float("nan")}, "scale is nan"),
+        ({"reuse_tolerance": 2}, "--reuse-tolerance has no effect with --reuse exact"),
+        ({"reuse": "off", "reuse_tolerance": 2}, "--reuse-tolerance has no effect with --reuse off"),
+        ({"model": ""}, "model is empty"),
+        ({"encoder": " "}, "encoder is empty"),
+        ({"device": ""}, "device is empty"),
+        ({"weights": ""}, "weights is empty"),
         ({"start": 5, "frames": (1, 2)}, "frames"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make_job("in.mkv", "out.mkv", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": 3}, "model has to be a str, not 3"),
+        ({"audio": None}, "audio has to be a str, not None"),
+        ({"subtitles": False}, "subtitles has to be a str, not False"),
+        ({"device": torch.device("cpu")}, "device has to be a str, not device"),
+        ({"filters": None}, "filters has to be a str, not None"),
+        ({"weights": 3}, "weights has to be a str, not 3"),
+        ({"crf": "18"}, "crf has to be a number, not '18'"),
+        ({"height": "360"}, "height has to be an int, not '360'"),
+        ({"height": 360.0}, "height has to be an int, not 360.0"),
+        ({"height": True}, "height has to be an int, not True"),
+        ({"scale": "2"}, "scale has to be a number, not '2'"),
+        ({"start": "0:01"}, "start has to be a number, not '0:01'"),
+        ({"frames": 5}, "frames has to be a pair .*, not 5"),
+        ({"frames": (0, 2, 4)}, "frames has to be a pair"),
+        ({"frames": "0:2"}, "frames has to be a pair"),
+        ({"frames": (0, 2.5)}, "frames has to be an int, not 2.5"),
+        ({"encoder_options": [("bf", 2)]}, "encoder_options has to be a dict"),
+        ({"encoder_options": {"bf": None}}, "encoder_options has to be a dict"),
+        ({"overwrite": "no"}, "overwrite has to be True or False, not 'no'"),
+        ({"verify": None}, "verify has to be True or False, not None"),
+    ],
+    ids=str,
+)
+def test_a_wrong_type_is_named_with_its_argument(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make_job("in.mkv", "out.mkv", **options)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    of_numpy = make_job(
+        "in.mkv",
+        "out.mkv",
+        height=np.int64(360),  # type: ignore[arg-type]
+        start=np.float32(0.5),  # type: ignore[arg-type]
+        crf=np.float64(20.5),
+        frames=None,
+    )
+    plain = make_job("in.mkv", "out.mkv", height=360, start=0.5, crf=20.5)
+    assert of_numpy == plain
+    assert type(of_numpy.size.height) is int
 
 
 def test_an_option_that_is_none_is_a_type_error() -> None:

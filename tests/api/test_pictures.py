@@ -170,3 +170,14 @@ def test_wrong_words_fail_before_anything_is_loaded(small: Small) -> None:
         opened(small[1], backend="tensorrt")
     with pytest.raises(UsageError, match="precision is 'int4'"):
         opened(small[1], precision="int4")
+
+
+def test_arguments_of_a_wrong_type_are_named(small: Small) -> None:
+    with pytest.raises(TypeError, match="model has to be a str, not 3"):
+        vidsr.Upscaler(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="device has to be a str, not device"):
+        opened(small[1], device=torch.device("cpu"))
+    with pytest.raises(TypeError, match="batch has to be an int, not '4'"):
+        opened(small[1], batch="4")
+    with pytest.raises(TypeError, match="denoise has to be a number"):
+        vidsr.Upscaler("realesr-general-x4v3", denoise="0.5")  # type: ignore[arg-type]

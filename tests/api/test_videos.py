@@ -201,6 +201,19 @@ def working(done: int) -> Working:
     return Working(done, done, 1.0, (0, 1), (0, 1), (), "decode")
 
 
+def test_standard_input_is_the_command_s_alone(tmp_path: Path) -> None:
+    for begin in (vidsr.upscale, vidsr.run):
+        with pytest.raises(UsageError, match="standard input"):
+            begin("-", tmp_path / "out.mkv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_length_of_segments_that_is_no_number_is_named(tmp_path: Path, clip: Path) -> None:
+    with pytest.raises(TypeError, match="segment_frames has to be an int, not '48'"):
+        vidsr.upscale(clip, tmp_path / "out.mkv", segment_frames="48")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_way_to_resume_that_is_none_fails_before_anything_is_done(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(vidsr.VidsrError, match="resume is 'yes'") as caught:
         vidsr.upscale(clip, tmp_path / "out.mkv", resume="yes")  # type: ignore[arg-type]

@@ -189,3 +189,54 @@ def test_one_file_is_one_file(tmp_path: Path, repeat_2x: Path, capsys: pytest.Ca
     (tmp_path / "ep.mkv").write_text("not a video")
     assert batch(tmp_path, repeat_2x, "--progress", "none") == 1
     assert capsys.readouterr().err.splitlines()[0] == "1 file: 1 failed"
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()], ids=["dry run", "run"])
+def test_a_name_no_container_is_written_under_is_refused_before_anything(
+    season: Path,
+    repeat_2x: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    dry_run: tuple[str, ...],
+) -> None:
+    (season / "ep2.mkv").rename(season / "ep2.avi")
+    into = tmp_path / "out"
+    assert batch(season, repeat_2x, "--into", str(into), "--name", "{stem}-2x{suffix}", *dry_run) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"Error: {into}/ep2-2x.avi: unknown container suffix '.avi'"
+    assert ".mkv" in hint
+    assert not into.exists()
+
+
+def test_a_dry_run_says_which_file_of_a_list_is_not_there(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (season / "list.txt").write_text("ep1.mkv\nep3.mkv\n")
+    assert batch(season / "list.txt", repeat_2x, "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{season}/ep1.mkv -> {season}/ep1.upscaled.mkv",
+        f"{season}/ep3.mkv (no such file) -> {season}/ep3.upscaled.mkv",
+    ]
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "notes.txt/out"])
+def test_a_folder_that_cannot_be_made_is_named(
+    season: Path, repeat_2x: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("a file, no folder")
+    into = tmp_path / place
+    assert batch(season, repeat_2x, "--into", str(into)) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"Error: the folder {into} cannot be made: ")
+    assert hint == "Hint: choose another --into or --name"
+
+
+def test_folders_that_nothing_came_into_do_not_stay(season: Path, repeat_2x: Path, tmp_path: Path) -> None:
+    (season / "kept").mkdir()
+    assert run(["batch", str(season), "--model", "nope", "--into", str(tmp_path / "out" / "4x")]) == 2
+    assert not (tmp_path / "out").exists()
+    assert run(["batch", str(season), "--model", "nope", "--into", str(season / "kept")]) == 2
+    assert (season / "kept").is_dir()
+    name = "{stem}/{stem}.mkv"
+    assert batch(season, repeat_2x, "--into", str(tmp_path), "--name", name, "--frames", "0:2") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ep1", "ep10", "season"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.paths import SAMPLE
+from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
 from vidsr.cli.main import run
 from vidsr.frames import PixelFormat
@@ -165,6 +165,52 @@ def test_an_interrupt_ends_cleanly_long_before_the_work_would(tmp_path: Path, se
     assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in errors
     assert errors.strip().splitlines()[-1] in {"Interrupted", "Terminated"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("click", "--help"),
+        ("torch", "in.mkv out.mkv"),
+        ("torch", "batch . --progress json"),
+        ("torch", "preview in.mkv"),
+        ("torch", "estimate in.mkv"),
+        ("torch", "verify in.mkv in.mkv"),
+        ("torch", "metrics in.mkv in.mkv"),
+        ("torch", "jobs export in.mkv part.mkv"),
+        ("torch", "models show realesr-animevideov3"),
+        ("torch", "models import in.pth"),
+        ("torch", "bench --quick"),
+    ],
+)
+def test_an_interrupt_while_modules_are_loaded_ends_the_process_in_one_line(
+    tmp_path: Path, module: str, words: str
+) -> None:
+    """torch, for one, swallows what is raised while it looks for numpy; nothing may be left to do so."""
+    (tmp_path / "in.mkv").write_bytes(SAMPLE.read_bytes())
+    place = tmp_path / "modules"
+    place.mkdir()
+    (place / f"{module}.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(5)\n"
+        "except BaseException:\n"
+        "    pass\n"
+    )
+    ways = os.pathsep.join([str(place), str(REPOSITORY)])
+    done = subprocess.run(
+        [*VIDSR, *words.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ways, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "Interrupted\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "modules"]
 
 
 def test_help_loads_nothing_that_takes_long() -> None:

@@ -68,6 +68,9 @@ CASES = [
     pytest.param(f"clip.mkv {'x' * 240}.mkv", 1, r".*too long.*", id="a name too long to be unfinished"),
     pytest.param(f"clip.mkv {'x' * 300}.mkv", 1, r".*too long.*", id="a name too long at all"),
     pytest.param("clip.mkv out.webm", 1, r"WebM cannot hold h264.*", id="a container without the codec"),
+    pytest.param("clip.mkv out.mkv --vf eq=gamma=2", 2, r"PyAV's FFmpeg has no filter 'eq'", id="no filter"),
+    pytest.param("preview clip.mkv --layout side", 2, r"--layout is of the clip", id="a layout of nothing"),
+    pytest.param("clip.mkv out.mkv --model=", 2, r"model is empty", id="an empty name"),
     pytest.param("info missing.mkv", 1, r"missing\.mkv.*", id="info of nothing"),
 ]
 
@@ -148,11 +151,39 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(
         ("out.mkv --encoder ffv1 --encoder-preset 3", "leave out --encoder-preset"),
         ("out.mkv --weights mine.pth --denoise 0.5", "leave out one of the two"),
         ("out.mkv --pipe-format y4m", "a file's suffix says what it is"),
+        ("out.avi", "known are mkv, mp4, m4v, mov, webm, nut"),
+        ("out", "known are mkv, mp4, m4v, mov, webm, nut"),
+        ("out.mkv --vf hqdn3", "filters_available"),
+        ("out.mkv --height 99999999", "a smaller size"),
+        ("out.mkv --start 5 --end 2", "--end is no length"),
+        ("out.mkv more.mkv", "vidsr batch FOLDER"),
     ],
 )
 def test_the_hint_names_what_would_do(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     run([str(SAMPLE), *line.split()])
     assert hint in capsys.readouterr().err.splitlines()[1]
+
+
+def test_many_files_for_a_batch_are_a_folder_or_a_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(tmp_path / f"{number}.mkv") for number in range(3)]
+    for file in files:
+        Path(file).touch()
+    assert run(["batch", *files]) == 2
+    assert "one folder, or a text file" in capsys.readouterr().err.splitlines()[1]
+
+
+@pytest.mark.parametrize("name", ["tone.wav", "picture.png", "picture.jpg"])
+def test_who_asks_vidsr_info_is_not_sent_to_vidsr_info(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    if name.startswith("picture"):
+        ffmpeg("-v", "error", "-f", "lavfi", "-i", "color=s=16x16", "-frames:v", "1", folder / name)
+    assert run(["info", str(folder / name)]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert name in error
+    assert "vidsr info" not in hint
 
 
 def test_an_option_without_its_value_points_to_the_help_of_its_command(

@@ -153,6 +153,16 @@ def test_standard_input_gives_the_same_as_the_file(repeat_2x: Path, tmp_path: Pa
     assert b"\nstandard input (" in done.stderr  # and no temporary file's name
 
 
+def test_what_is_wrong_with_standard_input_is_said_of_standard_input(repeat_2x: Path, tmp_path: Path) -> None:
+    done = vidsr("-", tmp_path / "out.mkv", "--progress", "json", "--weights", repeat_2x, stdin=b"no video\n")
+    assert done.returncode == 1
+    said = b"standard input is a text file, not a video"
+    assert done.stderr.splitlines()[0] == b"Error: " + said
+    event = json.loads(done.stdout.splitlines()[-1])
+    assert (event["event"], event["source"], event["message"]) == ("failed", "standard input", said.decode())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_from_standard_input_is_one_line_and_leaves_nothing(repeat_2x: Path, tmp_path: Path) -> None:
     done = vidsr(
         "-",

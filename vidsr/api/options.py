@@ -11,6 +11,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypedDict, get_args
 
+from vidsr.api.arguments import (
+    check_flags,
+    check_options,
+    check_paths,
+    check_texts,
+    exact,
+    frame_pair,
+    real,
+    whole,
+)
 from vidsr.errors import UsageError
 from vidsr.job import (
     REUSE_TOLERANCE,
@@ -53,7 +63,7 @@ class Options(TypedDict, total=False):
     backend: "auto", "torch", "inductor", "openvino", "onnxruntime".
     precision: "auto", "fp32", "bf16", "fp16", "int8".
     batch: frames at once. tile: side of windows in input pixels.
-    reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values.
+    reuse: "off", "exact", "near"; reuse_tolerance: of "near", in 8-bit code values; None = 7.
     hwaccel: what decodes, by FFmpeg's name for it ("cuda"); None = the processor.
     on_bad_frame: "keep", "error", "repeat", "skip". on_size_change: "error", "rescale".
     overwrite: replace an existing output. verify: compare the output with its source at the end.
@@ -90,7 +100,7 @@ class Options(TypedDict, total=False):
     batch: int | None
     tile: int | None
     reuse: ReuseMode
-    reuse_tolerance: float
+    reuse_tolerance: float | None
     hwaccel: str | None
     on_bad_frame: BadFrames
     on_size_change: SizeChange
@@ -133,7 +143,7 @@ def make_job(
     batch: int | None = None,
     tile: int | None = None,
     reuse: ReuseMode = "exact",
-    reuse_tolerance: float = REUSE_TOLERANCE,
+    reuse_tolerance: float | None = None,
     hwaccel: str | None = None,
     on_bad_frame: BadFrames = "keep",
     on_size_change: SizeChange = "error",
@@ -141,7 +151,35 @@ def make_job(
     verify: bool = True,
     allow_network: bool = False,
 ) -> Job:
-    """The Job of these `Options`. Raises UsageError for values that contradict each other or cannot be."""
+    """The Job of these `Options`.
+
+    Raises TypeError for a value of the wrong type, UsageError for values that contradict each other or
+    cannot be.
+    """
+    check_texts(audio=audio, subtitles=subtitles, device=device)
+    check_texts(
+        or_none=True,
+        model=model,
+        encoder=encoder,
+        encoder_preset=encoder_preset,
+        pixel_format=pixel_format,
+        hwaccel=hwaccel,
+        ray=ray,
+    )
+    check_texts(  # "" is no filter, as "null" is
+        filters="null" if filters == "" else filters,
+        post_filters="null" if post_filters == "" else post_filters,
+    )
+    check_paths(weights=weights, ffmpeg=ffmpeg)
+    check_flags(strict=strict, overwrite=overwrite, verify=verify, allow_network=allow_network)
+    check_options("encoder_options", encoder_options)
+    width, height, batch, tile = (
+        whole("width", width),
+        whole("height", height),
+        whole("batch", batch),
+        whole("tile", tile),
+    )
+    denoise, crf = real("denoise", denoise), real("crf", crf)
     if scale is not None and (width is not None or height is not None):
         raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
     is_piped = Path(output) == Path("-")
@@ -165,16 +203,6 @@ def make_job(
     _check_word("reuse", reuse, ReuseMode)
     _check_word("on_bad_frame", on_bad_frame, BadFrames)
     _check_word("on_size_change", on_size_change, SizeChange)
-    if not 0 < reuse_tolerance <= MOST_TOLERANCE:
-        raise UsageError(
-            f"reuse_tolerance is {reuse_tolerance:g}", f"it is above 0, and {MOST_TOLERANCE} at most"
-        )
-    factor = _exact(scale)
-    if factor is not None and not LEAST_SCALE <= factor <= MOST_SCALE:
-        raise UsageError(f"scale is {scale}", f"it is between {LEAST_SCALE} and {MOST_SCALE}")
-    first, behind = frames or (None, None)
-    if min(first or 0, behind or 0) < 0:
-        raise UsageError(f"frames is {frames}", "frames count from 0")
     return Job(
         source=Path(source),
         output=Path(output),
@@ -182,14 +210,14 @@ def make_job(
         model=model,
         weights=None if weights is None else Path(weights),
         denoise=denoise,
-        size=SizeRequest(factor, width, height),
+        size=SizeRequest(_factor(scale), width, height),
         hwaccel=hwaccel,
         rules=ReadingRules(on_bad_frame, on_size_change),
         colorspace=colorspace,
         deinterlace=deinterlace,
         filters=filters,
         post_filters=post_filters,
-        range=RangeRequest(_exact(start), _exact(end), first, behind),
+        range=_range(start, end, frames),
         encoder=EncoderRequest(
             encoder,
             crf,
@@ -205,7 +233,7 @@ def make_job(
         batch=batch,
         tile=tile,
         reuse=reuse,
-        reuse_tolerance=reuse_tolerance,
+        reuse_tolerance=_tolerance(reuse, reuse_tolerance),
         audio=audio,
         subtitles=subtitles,
         strict=strict,
@@ -257,8 +285,34 @@ def _check_count(name: str, count: int | None, *, least: int = 1, most: int | No
         raise UsageError(f"{name} is {count}", f"it is {most} at most")
 
 
-def _exact(value: Number | None) -> Fraction | None:
-    """Decimals as they are written: 0.1 is a tenth, not the nearest binary number."""
-    if value is None or isinstance(value, Fraction):
-        return value
-    return Fraction(str(value))
+def _factor(scale: Number | None) -> Fraction | None:
+    factor = exact("scale", scale)
+    if factor is not None and not LEAST_SCALE <= factor <= MOST_SCALE:
+        raise UsageError(f"scale is {scale}", f"it is between {LEAST_SCALE} and {MOST_SCALE}")
+    return factor
+
+
+def _range(
+    start: Number | None, end: Number | None, frames: tuple[int | None, int | None] | None
+) -> RangeRequest:
+    times = exact("start", start), exact("end", end)
+    for name, time in zip(("start", "end"), times, strict=True):
+        if time is not None and time < 0:
+            raise UsageError(f"{name} is {float(time):g}", "times count from 0")
+    first, behind = frame_pair("frames", frames)
+    if min(first or 0, behind or 0) < 0:
+        raise UsageError(f"frames is {frames}", "frames count from 0")
+    return RangeRequest(*times, first, behind)
+
+
+def _tolerance(reuse: ReuseMode, tolerance: float | None) -> float:
+    tolerance = real("reuse_tolerance", tolerance)
+    if tolerance is None:
+        return REUSE_TOLERANCE
+    if not 0 < tolerance <= MOST_TOLERANCE:
+        raise UsageError(f"reuse_tolerance is {tolerance:g}", f"it is above 0, and {MOST_TOLERANCE} at most")
+    if reuse != "near":
+        raise UsageError(
+            f"--reuse-tolerance has no effect with --reuse {reuse}", "pass --reuse near, or leave it out"
+        )
+    return tolerance

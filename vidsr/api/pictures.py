@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vidsr.api.arguments import check_paths, check_texts, real, whole
 from vidsr.api.options import FilePath, check_network_options
 from vidsr.backends.choose import choose_device
 from vidsr.backends.device_faults import faults_named
@@ -70,8 +71,13 @@ class Upscaler:
         tile: side of windows to compute in, in input pixels; None = whole pictures, if they fit.
         on_event: told how a download goes on.
 
-        Raises a VidsrError for a model, a file, a device or a backend that cannot be had.
+        Raises a VidsrError for a model, a file, a device or a backend that cannot be had, TypeError for
+        arguments of a wrong type.
         """
+        check_texts(device=device)
+        check_texts(or_none=True, model=model)
+        check_paths(weights=weights)
+        denoise, batch, tile = real("denoise", denoise), whole("batch", batch), whole("tile", tile)
         check_network_options(backend, precision, batch, tile)
         file = None if weights is None else Path(weights)
         preset = chosen_preset(model, file)

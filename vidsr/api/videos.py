@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, Unpack
 
+from vidsr.api.arguments import whole
 from vidsr.api.options import FilePath, Options, check_resume, make_job
 from vidsr.channel import Stopped, StopSignal
 from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.scenes import SegmentLength
+from vidsr.media.standard_streams import STANDARD
 from vidsr.progress.events import Event, Fetching, Joining, Show, Working
 
 LOOK_UP_SECONDS = 0.2
@@ -44,12 +46,14 @@ def upscale(
     segment_frames: frames after which a piece is safe; None = scene by scene.
     options: see `vidsr.api.options.Options`.
 
-    Raises a VidsrError for whatever cannot be done, and KeyboardInterrupt on Ctrl+C, when what is finished
-    has been saved. The output never exists half: what is finished waits in a folder beside it.
+    Raises a VidsrError for whatever cannot be done, TypeError for arguments of a wrong type, and
+    KeyboardInterrupt on Ctrl+C, when what is finished has been saved. The output never exists half: what is
+    finished waits in a folder beside it.
     """
+    job = _job(source, output, options)
     try:
         return upscale_job(
-            make_job(source, output, **options),
+            job,
             on_event=on_event or _ignore,
             resume=resume,
             segment_frames=segment_frames,
@@ -59,6 +63,13 @@ def upscale(
         if isinstance(error.__cause__, KeyboardInterrupt):  # lest `except VidsrError` swallow it
             raise KeyboardInterrupt(error.message) from error
         raise
+
+
+def _job(source: FilePath, output: FilePath, options: Options) -> Job:
+    job = make_job(source, output, **options)
+    if job.source == STANDARD:
+        raise UsageError("standard input is read by the command alone", "name a file")
+    return job
 
 
 def upscale_job(
@@ -74,6 +85,7 @@ def upscale_job(
 
     command: what continues the job, for people; None = this process's command line. Raises as run_resumable.
     """
+    segment_frames = whole("segment_frames", segment_frames)
     if segment_frames is not None and segment_frames < 1:
         raise UsageError(f"segment_frames is {segment_frames}", "it is at least 1")
     check_resume(resume, job.ray)
@@ -98,7 +110,7 @@ def run(
 
     Raises UsageError for options that contradict each other; everything else is raised by the Run.
     """
-    job = make_job(source, output, **options)
+    job = _job(source, output, options)
     command = _call("run", source, output, resume, segment_frames, options)
 
     def work(show: Show, stop: StopSignal) -> Receipt:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from vidsr.cli.loading import loading
 from vidsr.cli.options import GroupedCommand, option_group
 from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
 from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
-from vidsr.errors import VidsrError
+from vidsr.errors import OutputError, UsageError, VidsrError
 from vidsr.presets import DEFAULT_MODEL
 from vidsr.progress.words import one_line
 
@@ -56,34 +57,72 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     outputs = name_outputs(sources, name, model=model, into=into)
     kept = without_outputs(sources, outputs) if place.is_dir() else range(len(sources))
     pairs = [(sources[i], outputs[i]) for i in kept]
+    _check_suffixes(output for _, output in pairs)
     if dry_run:
         for source, output in pairs:
-            click.echo(f"{source} -> {output}{' (is there)' if output.exists() else ''}")
+            missing = "" if source.exists() else " (no such file)"
+            click.echo(f"{source}{missing} -> {output}{' (is there)' if output.exists() else ''}")
         return 0
     resume, segment, style = resume_mode(words), words.pop("segment"), words.pop("progress")
     jobs = [job_of(source=source, output=output, pipe_format="nut", **words) for source, output in pairs]
-    for job in jobs:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
 
     with loading():
         from vidsr.api.videos import upscale_job
         from vidsr.execute.batch import run_batch
 
     results: list[JobResult] = []
-    try:
-        with interruptible(), open_renderer(style, sys.stdout) as renderer:
+    with _folders(job.output.parent for job in jobs):
+        try:
+            with interruptible(), open_renderer(style, sys.stdout) as renderer:
 
-            def run(job: Job) -> Receipt:
-                return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
+                def run(job: Job) -> Receipt:
+                    return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
 
-            results.extend(run_batch(jobs, run, show=renderer.show))
-    except VidsrError:  # which ends them all; why earlier files failed is said nowhere else
-        _name_failures(results)
-        raise
+                results.extend(run_batch(jobs, run, show=renderer.show))
+        except VidsrError:  # which ends them all; why earlier files failed is said nowhere else
+            _name_failures(results)
+            raise
     return _summarise(results)
 
 
 batch.params += [param for param in upscale.params if param.name not in _OF_ONE_FILE]
+
+
+def _check_suffixes(outputs: Iterable[Path]) -> None:
+    """Raises UsageError for a name that chooses no container, before the first file has taken its hours."""
+    from vidsr.media.containers import OutputFormat
+
+    for output in outputs:
+        try:
+            OutputFormat.of_path(output)
+        except UsageError as error:
+            raise UsageError(
+                f"{output}: {error.message}", "let --name end in .mkv, for example, and not in {suffix}"
+            ) from error
+
+
+@contextmanager
+def _folders(wanted: Iterable[Path]) -> Iterator[None]:
+    """Folders made where they are not there, and taken away again at the end if nothing came into them.
+
+    Raises OutputError if one cannot be made.
+    """
+    made: list[Path] = []
+    try:
+        for folder in wanted:
+            missing = [place for place in (folder, *folder.parents) if not place.exists()]
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"the folder {folder} cannot be made: {error.strerror}", "choose another --into or --name"
+                ) from error
+            made += reversed(missing)
+        yield
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def _summarise(results: Sequence[JobResult]) -> int:

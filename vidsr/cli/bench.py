@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vidsr.cli.loading import loading
 from vidsr.errors import WeightsError
 from vidsr.presets import DEFAULT_MODEL, find_preset, list_presets
 
@@ -24,11 +25,12 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
     """
     names = _names(models, quick=quick)
 
-    from rich.console import Console
+    with loading():
+        from rich.console import Console
 
-    from vidsr.bench.candidates import ways_here
-    from vidsr.bench.measure import FULL, QUICK, run_bench
-    from vidsr.bench.report import closing_lines, json_line, markdown, tables
+        from vidsr.bench.candidates import ways_here
+        from vidsr.bench.measure import FULL, QUICK, run_bench
+        from vidsr.bench.report import closing_lines, json_line, markdown, tables
 
     notes = Console(stderr=True)
     with notes.status("starting") as status:

@@ -1,16 +1,21 @@
 """Ctrl+C and SIGTERM: the first ends the run in good order, the second ends the process.
 
+Before there is a run, while its modules are loaded, Ctrl+C ends the process.
+
 It knows signals and nothing of what is being interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
-from vidsr.errors import InterruptedByUser
+from vidsr.errors import InterruptedByUser, VidsrError
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -19,17 +24,50 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 def interruptible() -> Iterator[None]:
     """Within it the first signal raises InterruptedByUser in this (the main) thread.
 
-    The second one kills the process as if it had never been caught, even while it is inside a library.
+    The second one kills the process as if it had never been caught, even while it is inside a library. What a
+    library makes of the first (OpenVINO, while it is loaded, an ImportError) is still the user's wish.
     """
-    before = {number: signal.signal(number, _interrupt) for number in _WORDS}
+    came: list[InterruptedByUser] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for known in _WORDS:
+            signal.signal(known, signal.SIG_DFL)
+        came.append(InterruptedByUser(_WORDS[signal.Signals(number)]))
+        raise came[0]
+
+    before = {number: signal.signal(number, interrupt) for number in _WORDS}
     try:
         yield
+    except VidsrError:
+        raise
+    except Exception as error:
+        if came:
+            raise came[0] from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for known in _WORDS:
-        signal.signal(known, signal.SIG_DFL)
-    raise InterruptedByUser(_WORDS[signal.Signals(number)])
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Within it Ctrl+C ends the process with the exit code of an interruption: nothing has begun.
+
+    For the loading of modules. An exception in the middle of that is shown with its traceback, or swallowed
+    by whoever imports: torch takes half a numpy for none, or goes on with it.
+    """
+    by_itself = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not by_itself or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):  # standard error may be closed
+        os.write(2, b"\nInterrupted\n" if os.isatty(2) else b"Interrupted\n")  # a terminal has shown ^C
+    os._exit(InterruptedByUser.exit_code)

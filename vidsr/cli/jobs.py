@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidsr.cli.loading import loading
 from vidsr.errors import JobError, JobRunningError
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
 
     The job itself is left as it is; it may even be running.
     """
-    from vidsr.execute.export import export_finished
-    from vidsr.progress.words import size_words
+    with loading():
+        from vidsr.execute.export import export_finished
+        from vidsr.progress.words import size_words
 
     written, behind = export_finished(output, target, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""

@@ -141,7 +141,7 @@ def run(argv: Sequence[str]) -> int:
     except click.UsageError as error:
         named = f"vidsr {argv[0]}" if argv and argv[0] in cli.commands else "vidsr"
         path = error.ctx.command_path if error.ctx else named  # of an option without its value there is none
-        hint = _dashed_file_hint(argv) if isinstance(error, click.NoSuchOption) else None
+        hint = _dashed_file_hint(argv) if isinstance(error, click.NoSuchOption) else _many_files_hint(error)
         return _fail(error.format_message(), hint or f"{path.removesuffix(' upscale')} --help", EXIT_USAGE)
     except click.ClickException as error:
         return _fail(error.format_message(), None, error.exit_code)
@@ -172,6 +172,17 @@ def _dashed_file_hint(argv: Sequence[str]) -> str | None:
     """What to write for a file whose name begins like an option."""
     file = next((word for word in argv if word.startswith("-") and Path(word).is_file()), None)
     return None if file is None else f"if the file {file} is meant, write ./{file}"
+
+
+def _many_files_hint(error: click.UsageError) -> str | None:
+    """What to write for more files than a command takes, as a shell makes of *.mkv."""
+    if error.ctx is None or not error.message.startswith("Got unexpected extra argument"):
+        return None
+    if error.ctx.info_name == "upscale":
+        return "one INPUT becomes one OUTPUT; vidsr batch FOLDER upscales all in it"
+    if error.ctx.info_name == "batch":
+        return "name one folder, or a text file with a path on each line"
+    return None
 
 
 def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:

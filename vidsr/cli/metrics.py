@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vidsr.cli.interrupts import interruptible
+from vidsr.cli.loading import loading
 from vidsr.durable import write_whole
 from vidsr.errors import ToolMissingError, UsageError
 from vidsr.media.standard_streams import STANDARD
@@ -65,11 +66,12 @@ def metrics(
     """
     _check_files((a, b), json_file, plot, overwrite=overwrite)
 
-    from rich.console import Console
+    with loading():
+        from rich.console import Console
 
-    from vidsr.media.probe import probe
-    from vidsr.metrics.compare import compare
-    from vidsr.metrics.meeting import arrange
+        from vidsr.media.probe import probe
+        from vidsr.metrics.compare import compare
+        from vidsr.metrics.meeting import arrange
 
     meeting = arrange(probe(a), probe(b), scale=scale)
     program, why_not = (None, None) if no_vmaf else _vmaf_program(ffmpeg)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidsr.cli.loading import loading
 from vidsr.presets import DEFAULT_MODEL, Preset, find_preset, list_presets
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ def list_models(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def show(name: str, as_json: bool) -> None:
     """Show a model's architecture, the facts that follow from it, and its weights."""
-    from vidsr.models.architecture import Architecture
-    from vidsr.models.facts import facts
-    from vidsr.weights.catalog import entry
-    from vidsr.weights.int8 import loss_of
+    with loading():
+        from vidsr.models.architecture import Architecture
+        from vidsr.models.facts import facts
+        from vidsr.weights.catalog import entry
+        from vidsr.weights.int8 import loss_of
 
     preset = find_preset(name)
     found = entry(preset)
@@ -131,7 +133,8 @@ def verify(names: tuple[str, ...]) -> int:
 @click.option("--summary", help="One line about it for the list.")
 def import_model(file: Path, name: str | None, summary: str | None) -> None:
     """Read FILE (.pth, .safetensors or an ncnn pair), keep its tensors and write a preset for it."""
-    from vidsr.weights.imported import import_weights
+    with loading():
+        from vidsr.weights.imported import import_weights
 
     preset, notes = import_weights(file, name=name, summary=summary)
     for note in notes:

@@ -98,7 +98,6 @@ class TimesType(click.ParamType[tuple[Fraction, ...]]):
     "--layout",
     type=click.Choice(["split", "side"]),
     metavar="HOW",
-    default="split",
     help="Of the clip: split (default; one picture, the source at its left) or side (beside each other).",
 )
 def preview(
@@ -111,7 +110,7 @@ def preview(
     png: bool,
     lossless: bool,
     clip: bool,
-    layout: Layout,
+    layout: Layout | None,
     **words: Any,
 ) -> None:
     """Show a few moments of INPUT before and after, by one model or several, in one HTML file.
@@ -125,6 +124,8 @@ def preview(
         raise UsageError("--at contradicts a range, in which moments would be chosen", "give one of them")
     if len(times) > MOST_MOMENTS:
         raise UsageError(f"{len(times)} moments are too many for a page", f"name {MOST_MOMENTS} at most")
+    if layout is not None and not clip:
+        raise UsageError("--layout is of the clip, and none is asked for", "pass --clip, or leave it out")
     names = [name.strip() for several in models for name in several.split(",")]
     if "" in names:
         raise UsageError("--models has an empty name", "write --models A,B")
@@ -143,7 +144,7 @@ def preview(
         times=times,
         count=count,
         lossless=lossless,
-        layout=layout,
+        layout=layout or "split",
     )
     with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
         make_preview(wish, show=renderer.show)

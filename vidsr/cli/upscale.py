@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 ProgressStyle = Literal["auto", "rich", "plain", "json", "none"]
 
 EXIT_DAMAGED_SOURCE = 3
+_STANDARD_INPUT = "standard input"
 
 model_option = option_group("Model")
 size_option = option_group("Size and range")
@@ -182,7 +183,6 @@ run_option = option_group("Running")
     "--reuse-tolerance",
     metavar="N",
     type=click.FloatRange(0, MOST_TOLERANCE, min_open=True),
-    default=REUSE_TOLERANCE,
     help=f"What near takes for no change, in 8-bit code values; default: {REUSE_TOLERANCE:g}.",
 )
 @run_option(
@@ -234,7 +234,7 @@ def upscale(**words: Any) -> int:
 
         def show(event: Event) -> None:
             if is_piped_in and isinstance(event, Started):
-                event = replace(event, source="standard input")  # not the temporary file's name
+                event = replace(event, source=_STANDARD_INPUT)  # not the temporary file's name
             renderer.show(event)
 
         is_piped_in = job.source == STANDARD
@@ -245,8 +245,12 @@ def upscale(**words: Any) -> int:
         try:
             receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
         except VidsrError as error:
+            source = str(job.source)
+            if is_piped_in:
+                error.message = error.message.replace(source, _STANDARD_INPUT)
+                source = _STANDARD_INPUT
             if style == "json":  # people read it after the progress is cleared away
-                renderer.show(Failed(str(job.source), error.message, error.hint))
+                renderer.show(Failed(source, error.message, error.hint))
             raise
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 
@@ -296,7 +300,7 @@ def job_of(
     batch: int | None,
     tile: int | None,
     reuse: ReuseMode,
-    reuse_tolerance: float,
+    reuse_tolerance: float | None,
     overwrite: bool,
     hwaccel: str | None,
     on_bad_frame: BadFrames,

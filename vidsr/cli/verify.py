@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidsr.cli.loading import loading
 from vidsr.cli.options import FRAME_RANGE, TIME
 from vidsr.job import RangeRequest
 
@@ -51,9 +52,10 @@ def verify(
 
     Exit code 0 if nothing is lost, 1 if something is.
     """
-    from vidsr.media.locate import locate
-    from vidsr.media.probe import probe
-    from vidsr.media.verify import verify as compare
+    with loading():
+        from vidsr.media.locate import locate
+        from vidsr.media.probe import probe
+        from vidsr.media.verify import verify as compare
 
     wish = RangeRequest(start, end, *(frames or (None, None)))
     segment = None if wish.is_whole else locate(probe(source, allow_network=allow_network), wish)

@@ -22,6 +22,7 @@ from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, plan_streams
 from vidsr.media.timeline import Timeline
+from vidsr.presets import DEFAULT_MODEL
 from vidsr.progress.events import Show
 from vidsr.progress.words import duration_words
 
@@ -47,7 +48,7 @@ def survey(
         stop = StopSignal()
         of_model = replace(job, model=model)
         begun = time.perf_counter()
-        step(f"{model or 'model'}: loading")
+        step(f"{model or (job.weights.name if job.weights else DEFAULT_MODEL)}: loading")
         first = prepare(of_model, show)
         for preset in order_presets(first.settings.name, presets) if presets else [job.encoder.preset]:
             tried = replace(of_model, encoder=replace(job.encoder, preset=preset))

@@ -56,8 +56,6 @@ COVER_TYPES = {
 """Codec of a cover picture -> (file suffix, MIME type) as an attachment."""
 
 
-_LISTED = "docs/encoders.md"
-
 _EDIT_CLOCK = {"movie_timescale": "90000"}
 """Units of a second in which MP4 and QuickTime say how late a stream begins: FFmpeg's own 1000 would round a
 start of 41.708 ms, one frame of film, down to 41. 32 bits of 90 kHz are 13 hours; longer files get 64."""
@@ -101,10 +99,10 @@ class OutputFormat:
         if not suffix:
             raise UsageError(
                 f"the output {str(path)!r} has no suffix, which would choose the container",
-                f"name a file, such as {path.name or 'out'}.mkv; {_LISTED} lists all suffixes",
+                f"name a file, such as {path.name or 'out'}.mkv; known are {', '.join(_SUFFIXES)}",
             )
         if suffix not in _SUFFIXES:
-            raise UnknownNameError("container suffix", path.suffix, _SUFFIXES, _LISTED)
+            raise UnknownNameError("container suffix", path.suffix, _SUFFIXES, None)
         return cls.named(_SUFFIXES[suffix])
 
     @classmethod
@@ -117,7 +115,7 @@ class OutputFormat:
         for known in _FORMATS:
             if known.muxer == muxer:
                 return known
-        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], _LISTED)
+        raise UnknownNameError("container", muxer, [f.muxer for f in _FORMATS], None)
 
     @classmethod
     def suffixes_for(cls, codec: str) -> tuple[str, ...]:

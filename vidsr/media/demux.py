@@ -75,6 +75,7 @@ _IMAGE_SIGNATURES = {
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
 }
+_FOR_PICTURES = "from Python, vidsr.Upscaler enlarges pictures"
 _CONTAINER_SIGNATURES = {
     b"\x1a\x45\xdf\xa3": "Matroska",
     b"RIFF": "RIFF (AVI)",
@@ -230,11 +231,11 @@ def main_video_stream(container: InputContainer, path: Path) -> VideoStream:
     Raises NoVideoStreamError.
     """
     if container.format.name.endswith("_pipe") or container.format.name == "avif":
-        raise NoVideoStreamError(f"{path.name} is a picture, not a video")
+        raise NoVideoStreamError(f"{path.name} is a picture, not a video", _FOR_PICTURES)
     moving = [s for s in container.streams.video if not _is_picture(s)]
     if not moving:
         what = "only sound" if container.streams.audio else "no video stream"
-        raise NoVideoStreamError(f"{path.name} holds {what}", f"vidsr info '{path}' lists its streams")
+        raise NoVideoStreamError(f"{path.name} holds {what}")
     best = container.streams.best("video")
     for stream in moving:
         if best is not None and stream.index == best.index:
@@ -264,7 +265,7 @@ def _diagnosis(path: Path, error: Exception, *, allow_network: bool) -> SourceEr
         )
     for signature, kind in _IMAGE_SIGNATURES.items():
         if head.startswith(signature) and (kind != "WebP" or head[8:12] == b"WEBP"):
-            return NoVideoStreamError(f"{path} is a {kind} picture, not a video")
+            return NoVideoStreamError(f"{path} is a {kind} picture, not a video", _FOR_PICTURES)
     for signature, kind in _CONTAINER_SIGNATURES.items():
         if head.startswith(signature):
             return DamagedSourceError(

@@ -261,6 +261,11 @@ def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | N
 def check_size(settings: EncoderSettings, width: int, height: int) -> None:
     """Raise EncoderError if the encoder cannot take pictures of this size; the hint says which it can."""
     known = KNOWN.get(settings.name, Known(""))
+    if max(width, height) > known.max_size:
+        raise EncoderError(
+            f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
+            "ask for a smaller size, or use ffv1",
+        )
     multiple_h, multiple_w = settings.layout.size_multiple
     if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
         whole = f"{-(-width // multiple_w) * multiple_w}x{-(-height // multiple_h) * multiple_h}"
@@ -270,11 +275,6 @@ def check_size(settings: EncoderSettings, width: int, height: int) -> None:
             f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
             f"sizes must be multiples of {multiple_w}x{multiple_h}",
             f"ask for {whole}{other}",
-        )
-    if max(width, height) > known.max_size:
-        raise EncoderError(
-            f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
-            "ask for a smaller --scale, or use ffv1",
         )
     if settings.program:
         return  # it is tried with such pictures before it is used

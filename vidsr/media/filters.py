@@ -59,6 +59,11 @@ class PictureStream:
     sample_aspect_ratio: Fraction | None = None
 
 
+_OWNER = "PyAV's FFmpeg"
+_LISTED = 'python -c "import av.filter; print(*sorted(av.filter.filters_available))"'
+"""An ffmpeg program on this machine is another build, and has others (eq, hqdn3d, ...)."""
+
+
 def parse_chain(text: str, option: str = "--vf") -> tuple[FilterStep, ...]:
     """Read "name=arguments,name=arguments" with FFmpeg's quotes and backslashes; "" is no filter.
 
@@ -85,7 +90,7 @@ def parse_chain(text: str, option: str = "--vf") -> tuple[FilterStep, ...]:
         rest = rest.removeprefix(",")
         name = name.partition("@")[0]  # what follows only names the instance
         if name not in filters_available:
-            raise UnknownNameError("filter", name, sorted(filters_available), "ffmpeg -filters")
+            raise UnknownNameError("filter", name, sorted(filters_available), _LISTED, owner=_OWNER)
         steps.append(FilterStep(name, arguments))
     return tuple(steps)
 
