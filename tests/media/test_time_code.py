@@ -181,7 +181,7 @@ def test_filters_that_change_the_rate_end_it(tmp_path: Path) -> None:
     source = probe(clip(tmp_path / "in.mov", "30000/1001", "-timecode", "10:00:00;00"))
     for chain, kept in (("hflip", {"10:00:00;00"}), ("fps=24000/1001", set())):
         info = Filtering.of(source, Segment(), parse_chain(chain)).info
-        followed, notes = follow_time_codes(info, Timeline.of(info, None), OutputFormat.named("mp4"))
+        followed, notes = follow_time_codes(info, info.timeline(None), OutputFormat.named("mp4"))
         assert {v for s in followed.streams for k, v in s.metadata if k == "timecode"} == kept
         assert len(notes) == (not kept)
 

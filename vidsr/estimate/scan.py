@@ -15,7 +15,6 @@ from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
 from vidsr.media.demux import main_video_stream, read_packets, reading
 from vidsr.media.locate import presentation_times
 from vidsr.media.probe import SourceInfo
-from vidsr.media.timeline import Timeline
 
 PACKET_OVERHEAD_BYTES = 8
 """Headers and index for each packet: Matroska writes 7 to 10 bytes, MP4 8 to 20."""
@@ -43,7 +42,7 @@ def scan(info: SourceInfo, segment: Segment) -> SourceLog:
 
     Raises SourceError if the file cannot be read.
     """
-    timeline = Timeline.of(info, segment)
+    timeline = info.timeline(segment)
     stamps: list[int] = []
     beside: dict[int, int] = {}
     packets: dict[int, int] = {}

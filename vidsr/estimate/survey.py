@@ -21,7 +21,6 @@ from vidsr.execute.prepare import Engine, Prepared, open_engine, prepare
 from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
 from vidsr.media.plan import Fate, plan_streams
-from vidsr.media.timeline import Timeline
 from vidsr.presets import DEFAULT_MODEL
 from vidsr.progress.events import Show
 from vidsr.progress.words import duration_words
@@ -108,7 +107,7 @@ def _prediction(prepared: Prepared, engine: Engine, log: SourceLog, sample: Samp
 def _kept(prepared: Prepared) -> set[int]:
     """Indices of the streams that go into the output beside the video."""
     job = prepared.job
-    timeline = Timeline.of(prepared.info, prepared.segment)
+    timeline = prepared.info.timeline(prepared.segment)
     plans = plan_streams(
         prepared.info,
         OutputFormat.of_path(job.output),

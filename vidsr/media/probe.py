@@ -27,6 +27,7 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import DamagedSourceError, NotAVideoError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
+from vidsr.job import Segment
 from vidsr.media.demux import is_address, main_video_stream, open_accelerated, open_source, reading
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
@@ -34,6 +35,7 @@ from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.matroska_source import TrackFacts, read_tracks
 from vidsr.media.mp4_source import read_languages
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
+from vidsr.media.timeline import ChapterInfo, Timeline
 
 AV_TIME_BASE = 1_000_000
 """Container times are in microseconds."""
@@ -99,17 +101,6 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class ChapterInfo:
-    """A chapter; start and end in seconds on the container's clock."""
-
-    id: int
-    start: Fraction
-    end: Fraction
-    title: str | None
-    metadata: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class SourceInfo:
     """A video file.
 
@@ -169,6 +160,26 @@ class SourceInfo:
     def start_seconds(self) -> Fraction:
         """When the first frame is shown, on the container's clock."""
         return self.start_time if self.start_pts is None else self.start_pts * self.time_base
+
+    def timeline(self, segment: Segment | None, *, holds_negative: bool = True) -> Timeline:
+        """What of its time an output has. A cut begins at 0.
+
+        A whole source keeps its time stamps, unless its video begins before 0: no container keeps frames
+        before 0 in a way that players show them; then one offset shifts all streams alike. holds_negative:
+        whether the output can hold sound before 0 (the priming samples of AAC, which nobody hears); if not,
+        the earliest stream decides the offset.
+        """
+        if segment is not None and segment.start_pts is not None:
+            start: Fraction | None = segment.start_pts * self.time_base
+            origin = segment.start_pts * self.time_base
+        else:
+            start = None
+            earliest = [self.start_seconds]
+            if not holds_negative:
+                earliest += [stream.start for stream in self.streams if stream.start is not None]
+            origin = min(Fraction(0), *earliest)
+        end = None if segment is None or segment.end_pts is None else segment.end_pts * self.time_base
+        return Timeline(start, end, origin)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; fractions as "numerator/denominator", enums by name."""

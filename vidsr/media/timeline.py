@@ -1,4 +1,4 @@
-"""Which part of the source's time goes into the output, and what is subtracted from its time stamps.
+"""Which part of a source's time goes into the output, and what is subtracted from its time stamps.
 
 Exact fractions of a second only; it knows neither packets nor frames.
 """
@@ -8,12 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vidsr.job import Segment
-from vidsr.media.probe import ChapterInfo, SourceInfo
-
 HIDDEN_LEAD_SECONDS = Fraction(1, 10)
 """So much of the sound that an edit list hides is kept where it cannot be hidden: decoders begin with some
 that is not heard, AAC with a frame or two, Opus with 80 ms (RFC 7845, 4.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterInfo:
+    """A chapter; start and end in seconds on a file's clock."""
+
+    id: int
+    start: Fraction
+    end: Fraction
+    title: str | None
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +34,6 @@ class Timeline:
     start: Fraction | None
     end: Fraction | None
     origin: Fraction
-
-    @classmethod
-    def of(cls, source: SourceInfo, segment: Segment | None, *, holds_negative: bool = True) -> Timeline:
-        """A cut begins at 0. A whole source keeps its time stamps, unless its video begins before 0.
-
-        No container keeps frames before 0 in a way that players show them; then one offset shifts all
-        streams alike. holds_negative: whether the output can hold sound before 0 (the priming samples of
-        AAC, which nobody hears); if not, the earliest stream decides the offset.
-        """
-        if segment is not None and segment.start_pts is not None:
-            start: Fraction | None = segment.start_pts * source.time_base
-            origin = segment.start_pts * source.time_base
-        else:
-            start = None
-            earliest = [source.start_seconds]
-            if not holds_negative:
-                earliest += [stream.start for stream in source.streams if stream.start is not None]
-            origin = min(Fraction(0), *earliest)
-        end = None if segment is None or segment.end_pts is None else segment.end_pts * source.time_base
-        return cls(start, end, origin)
 
     @property
     def is_cut(self) -> bool:

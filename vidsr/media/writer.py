@@ -40,7 +40,7 @@ from vidsr.media.header import Header, UnknownLayoutError
 from vidsr.media.matroska_extras import matroska_extras
 from vidsr.media.passthrough import Passthrough
 from vidsr.media.pixels import has_alpha
-from vidsr.media.probe import ChapterInfo, SourceInfo
+from vidsr.media.probe import SourceInfo
 from vidsr.media.stereo import STEREO_KEY, display_size
 from vidsr.media.tags import (
     global_tags,
@@ -52,7 +52,7 @@ from vidsr.media.tags import (
 )
 from vidsr.media.target import Target
 from vidsr.media.time_code import follow_time_codes
-from vidsr.media.timeline import Timeline
+from vidsr.media.timeline import ChapterInfo
 from vidsr.media.unsaid import unsaid_words
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Writer:
         self._target = Target(output, source.path, overwrite=overwrite, pipe=pipe)
         check_size(settings, *encoded_size(settings, source, width, height, color))
         self._encoder: FrameEncoder | None = None
-        self._timeline = Timeline.of(source, segment, holds_negative=self.container.holds_negative)
+        self._timeline = source.timeline(segment, holds_negative=self.container.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
         self._passthrough = Passthrough(
             source,

@@ -88,7 +88,7 @@ def verify(
         return Report(source, output, tuple(checks), full, time.perf_counter() - begun)
     container = container or OutputFormat.of_path(output)
     timed = info if intent is None else intent.info
-    timeline = Timeline.of(timed, segment, holds_negative=container.holds_negative)
+    timeline = timed.timeline(segment, holds_negative=container.holds_negative)
     plans = plan_streams(info, container, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
     followed = _with_its_labels(info, timed, timeline, container)
     carried, surplus = pair_streams(with_tags_of(followed, plans), made)

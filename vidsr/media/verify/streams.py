@@ -20,7 +20,7 @@ from vidsr.media.matroska_chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska_extras import MatroskaExtras
 from vidsr.media.matroska_source import read_identity
 from vidsr.media.plan import Fate, StreamPlan
-from vidsr.media.probe import TIME_CODE_KEY, ChapterInfo, SourceInfo, StreamInfo
+from vidsr.media.probe import TIME_CODE_KEY, SourceInfo, StreamInfo
 from vidsr.media.tags import (
     HELD_DISPOSITIONS,
     global_tags,
@@ -29,7 +29,7 @@ from vidsr.media.tags import (
     lost_stream_tags,
     stream_tags,
 )
-from vidsr.media.timeline import Timeline
+from vidsr.media.timeline import ChapterInfo, Timeline
 from vidsr.media.verify.report import Check, Json, passed
 
 CHAPTER_TRACK = "bin_data"
