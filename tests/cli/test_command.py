@@ -120,6 +120,20 @@ def test_a_pipe_gets_plain_lines_and_a_summary(
     )
 
 
+@pytest.mark.slow
+def test_the_sample_comes_out_as_the_readme_says(tmp_path: Path) -> None:
+    """All of it at its own size, by what the machine chooses."""
+    output = tmp_path / "out.mkv"
+    done = vidsr(SAMPLE, output)
+    assert re.search(r"out\.mkv: 72 frames, \d+\.\d kB, verified, in ", done.stderr), done.stderr
+    assert "1280x720" in video_line(output)
+    assert [pts for pts, _, _ in frame_lines(output)] == [pts for pts, _, _ in frame_lines(SAMPLE)]
+    small, source = gray_frames(output, 160, 90), gray_frames(SAMPLE, 160, 90)
+    for ours, theirs in zip(small, source, strict=True):
+        difference = np.frombuffer(ours, np.uint8).astype(float) - np.frombuffer(theirs, np.uint8)
+        assert np.sqrt((difference**2).mean()) < 6.0
+
+
 def test_a_range_of_frames_with_json_progress(tmp_path: Path) -> None:
     output = tmp_path / "part.mp4"
     done = vidsr(SAMPLE, output, "--frames", "10:15", "--scale", "2", "--progress", "json", "--subs", "none")

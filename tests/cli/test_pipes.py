@@ -1,4 +1,4 @@
-"""Videos through standard input and standard output, in real processes."""
+"""Videos through standard input and standard output, in real processes; files beside them in this one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 
 from tests.media.reference import decoded, ffmpeg, packets, raw_video, streams
 from tests.paths import REPOSITORY, SAMPLE
+from vidsr.cli.main import run
 
-FRAMES = ("--frames", "5:17", "--precision", "fp32")
+FRAMES = ("--frames", "5:17", "--precision", "fp32", "--encoder", "ffv1")
 
 
 def vidsr(*arguments: str | Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -40,8 +41,8 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def as_file(uneven: Path, repeat_2x: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("file") / "out.mkv"
-    done = vidsr(uneven, path, "--weights", repeat_2x, "--encoder", "ffv1", "--precision", "fp32")
-    assert done.returncode == 0, done.stderr
+    words = ("--weights", str(repeat_2x), "--encoder", "ffv1", "--precision", "fp32")
+    assert run([str(uneven), str(path), *words]) == 0
     return path
 
 
@@ -102,15 +103,21 @@ def test_y4m_carries_the_pictures_and_what_it_cannot_carry_is_named(
     assert b"audio 1 (flac) is left out" in done.stderr
 
 
-def test_a_coded_stream_can_be_asked_for(uneven: Path, repeat_2x: Path, tmp_path: Path) -> None:
-    done = vidsr(uneven, "-", "--weights", repeat_2x, "--encoder", "libx264")
+@pytest.fixture(scope="module")
+def coded(uneven: Path, repeat_2x: Path) -> subprocess.CompletedProcess[bytes]:
+    """H.264 on standard output, progress as JSON."""
+    return vidsr(uneven, "-", "--weights", repeat_2x, "--encoder", "libx264", "--progress", "json")
+
+
+def test_a_coded_stream_can_be_asked_for(coded: subprocess.CompletedProcess[bytes], tmp_path: Path) -> None:
     stream = tmp_path / "stream.nut"
-    stream.write_bytes(done.stdout)
+    stream.write_bytes(coded.stdout)
     assert "h264" in streams(stream)[0].description
+    assert len(decoded(stream)) == 15
 
 
-def test_progress_as_json_does_not_get_into_the_video(uneven: Path, repeat_2x: Path, tmp_path: Path) -> None:
-    done = vidsr(uneven, "-", "--weights", repeat_2x, "--progress", "json")
+def test_progress_as_json_does_not_get_into_the_video(coded: subprocess.CompletedProcess[bytes]) -> None:
+    done = coded
     assert done.stdout.startswith(b"nut/multimedia container\0")
     events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
     assert len(events) >= 2
@@ -145,7 +152,7 @@ def test_standard_input_gives_the_same_as_the_file(repeat_2x: Path, tmp_path: Pa
         video = tmp_path / "end.mp4"
         ffmpeg("-v", "error", "-i", SAMPLE, "-map", "0:v", "-map", "0:a", "-c", "copy", video)
     by_name, piped = tmp_path / "by_name.mkv", tmp_path / "piped.mkv"
-    assert vidsr(video, by_name, *FRAMES, "--weights", repeat_2x).returncode == 0
+    assert run([str(video), str(by_name), *FRAMES, "--weights", str(repeat_2x)]) == 0
     done = vidsr("-", piped, *FRAMES, "--weights", repeat_2x, stdin=video.read_bytes())
     assert done.returncode == 0, done.stderr
     assert packets(piped) == packets(by_name)

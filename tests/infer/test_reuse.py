@@ -71,6 +71,24 @@ def plain() -> Backend:
     return BACKENDS["torch-fp32"](compact())
 
 
+@pytest.fixture(scope="module")
+def told() -> list[Frame]:
+    """The frames of the story."""
+    return frames_of(story())
+
+
+@pytest.fixture(scope="module")
+def told_whole(plain: Backend, told: list[Frame]) -> list[Frame]:
+    """All of them computed, in batches of four."""
+    return run(make(plain, "off", batch=4), told)
+
+
+@pytest.fixture(scope="module")
+def told_exactly(plain: Backend, told: list[Frame]) -> list[Frame]:
+    """With exact reuse, from the first one on."""
+    return run(make(plain, "exact"), told)
+
+
 class Counting:
     """A backend that tells how much it was given, and fails at call `fail_at` as a full device does."""
 
@@ -369,14 +387,10 @@ def test_a_frame_that_changed_all_over_costs_no_more_than_itself(plain: Backend)
 
 
 @pytest.mark.parametrize("begun", range(1, 12))
-def test_exact_does_not_depend_on_where_it_begins(plain: Backend, begun: int) -> None:
-    frames = frames_of(story())
-    assert (
-        largest_difference(
-            run(make(plain, "exact"), frames)[begun:], run(make(plain, "exact"), frames[begun:])
-        )
-        == 0
-    )
+def test_exact_does_not_depend_on_where_it_begins(
+    plain: Backend, told: list[Frame], told_exactly: list[Frame], begun: int
+) -> None:
+    assert largest_difference(told_exactly[begun:], run(make(plain, "exact"), told[begun:])) == 0
 
 
 def test_forgetting_computes_the_next_frame_whole(plain: Backend) -> None:
@@ -389,10 +403,11 @@ def test_forgetting_computes_the_next_frame_whole(plain: Backend) -> None:
 
 
 @pytest.mark.parametrize("fail_at", range(1, 12))
-def test_running_out_of_memory_leaves_nothing_half_done(plain: Backend, fail_at: int) -> None:
-    frames = frames_of(story())
-    ours = run(make(Counting(plain, fail_at=fail_at), "exact", batch=4), frames)
-    assert largest_difference(ours, run(make(plain, "off", batch=4), frames)) <= 1
+def test_running_out_of_memory_leaves_nothing_half_done(
+    plain: Backend, told: list[Frame], told_whole: list[Frame], fail_at: int
+) -> None:
+    ours = run(make(Counting(plain, fail_at=fail_at), "exact", batch=4), told)
+    assert largest_difference(ours, told_whole) <= 1
 
 
 def test_tiles_and_reuse_together(plain: Backend) -> None:
