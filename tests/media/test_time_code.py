@@ -138,6 +138,34 @@ def test_a_cut_of_mxf(tmp_path: Path, suffix: str) -> None:
     assert verify(source, output, segment=segment, color=BT601).failures == ()
 
 
+@pytest.mark.parametrize("suffix", ["mov", "mkv"])
+def test_a_label_that_counts_pairs_of_frames_counts_frames_in_the_output(tmp_path: Path, suffix: str) -> None:
+    """Frame 20 of 25 a second is frame 40 of 50; ten frames later begins the next second."""
+    source, output = clip(tmp_path / "in.mov", "50", "-timecode", "00:30:00:20"), tmp_path / f"out.{suffix}"
+    data = bytearray(source.read_bytes())  # the number of the first frame is 90020
+    entry = data.rindex(b"tmcd", 0, data.index(b"stts", data.rindex(b"stsd")))
+    assert data[entry + 28] == 50
+    data[entry + 20 : entry + 29] = (25).to_bytes(4, "big") + (1).to_bytes(4, "big") + bytes([25])
+    source.write_bytes(data)
+    assert labels(source) == {"01:00:00:20"}
+    assert probe(source).time_code_rate == 25
+    remake(source, output, encoder="libx264", color=BT601)
+    assert labels(output) == {"01:00:00:40"}
+    assert verify(source, output, color=BT601).failures == ()
+    segment = locate_frames(probe(source), 10, 14)
+    remake(source, output, encoder="libx264", color=BT601, segment=segment, overwrite=True)
+    assert labels(output) == {"01:00:01:00"}
+    assert verify(source, output, segment=segment, color=BT601).failures == ()
+
+
+def test_labels_of_another_rate_are_named() -> None:
+    assert label_after("01:00:00;29", 2 * NTSC, Fraction(0), NTSC) == "01:00:00;58"
+    assert label_after("00:09:59;29", 2 * NTSC, 2 / (2 * NTSC), NTSC) == "00:10:00;00"
+    assert label_after("00:09:59:29", NTSC, 1 / NTSC, Fraction(30)) == "00:10:00:00"
+    with pytest.raises(NoTimeCodeError, match="it counts 24 frames a second and the video has 25"):
+        label_after("01:00:00:00", Fraction(25), Fraction(0), Fraction(24))
+
+
 def test_an_end_alone_changes_no_label(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mov", "25", "-timecode", "10:00:00:00")
     segment = locate_frames(probe(source), None, 3)
