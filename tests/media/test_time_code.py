@@ -192,6 +192,25 @@ def test_what_has_no_label_is_left_out_and_named_once(tmp_path: Path, suffix: st
         remake(source, tmp_path / "s.mkv", segment=segment, color=BT601, strict=True)
 
 
+def test_in_matroska_frames_are_counted_that_the_rate_of_the_header_does_not_tell_of(tmp_path: Path) -> None:
+    """A header that says 25 a second, of frames of which 3 to 7 were left out."""
+    whole, source = clip(tmp_path / "whole.mkv", "25"), tmp_path / "in.mkv"
+    reference.ffmpeg(
+        "-v", "error", "-i", whole, "-vf", "select='not(between(n,3,7))'", "-fps_mode", "passthrough",
+        "-timecode", "10:00:00:00", source,
+    )  # fmt: skip
+    assert probe(source).average_rate == 25
+    before, behind = Segment(80, None), Segment(400, None)
+    notes = remake(source, tmp_path / "out.mkv", color=BT601, segment=behind).notes
+    assert notes == [
+        "time code '10:00:00:00' is left out: 5 frames lie before the cut, which is not what it counts"
+    ]
+    assert labels(tmp_path / "out.mkv") == set()
+    assert verify(source, tmp_path / "out.mkv", segment=behind, color=BT601).failures == ()
+    assert remake(source, tmp_path / "early.mkv", color=BT601, segment=before).notes == []
+    assert labels(tmp_path / "early.mkv") == {"10:00:00:02"}
+
+
 def test_of_a_whole_source_matroska_keeps_any_text_and_mp4_names_what_is_no_label(tmp_path: Path) -> None:
     for text, why in (
         ("hello", "it cannot be read"),

@@ -1,7 +1,8 @@
 """Time codes (SMPTE ST 12-1), labels such as 01:00:59;28 that count frames, and what they are in an output.
 
-A label belongs to the first frame. That of a cut is computed: labels run with the clock, so as many are
-counted as the source's rate has frames in the time before the cut. It opens nothing.
+A label belongs to the first frame. That of a cut is computed: as many are counted as the source's rate has
+frames in the time before. In Matroska, whose header tells of a rate and not of frames that are missing, those
+before the cut are counted indeed; nothing else is opened here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
+from vidsr.media.demux import is_address
+from vidsr.media.locate import frames_before
 from vidsr.media.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
 
@@ -151,7 +154,13 @@ def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputForm
     if counted is None and rate is not None:
         raise NoTimeCodeError("filters give other frames than those it counts")
     if timeline.start is not None:
-        return label_after(text, rate, timeline.start - source.start_seconds, counted)
+        seconds = timeline.start - source.start_seconds
+        label = label_after(text, rate, seconds, counted)
+        if source.format_name == "matroska,webm" and not is_address(source.path):
+            there = frames_before(source, timeline.start)
+            if there != round(seconds * _standard(rate)):
+                raise NoTimeCodeError(f"{there} frames lie before the cut, which is not what it counts")
+        return label
     if round(counted or 0) != round(rate or 0):
         return label_after(text, rate, Fraction(0), counted)
     if output.muxer in ("mp4", "mov"):  # they keep it as a number
