@@ -223,6 +223,16 @@ def test_they_are_shown(source: Path) -> None:
     ]
 
 
+def test_what_would_steer_a_terminal_is_not_shown(source: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.mkv"
+    red = "\x1b[31m"
+    chapter = atom(1, 0, 900, display(f"A{red}", red, f"en{red}"))
+    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree([(EDITION, [chapter])])})
+    found = read_chapters(odd)
+    assert found is not None
+    assert red not in "".join(found.describe())
+
+
 def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> None:
     data, torn = source.read_bytes(), tmp_path / "torn.mkv"
     start = data.index(bytes.fromhex(CHAPTERS))
