@@ -12,6 +12,7 @@ import pytest
 
 from tests.media import reference
 from tests.media.remake import BT601, remake
+from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
@@ -123,6 +124,7 @@ def test_a_cut_begins_at_the_label_of_its_first_frame(
 ) -> None:
     source, output = clip(tmp_path / name, rate, *arguments), tmp_path / f"out.{suffix}"
     assert labels(source) == {"00:00:59;20"}
+    assert "  Time code   00:00:59;20" in describe(probe(source))
     segment = locate_frames(probe(source), 12, 20)
     assert remake(source, output, encoder="libx264", color=BT601, segment=segment, strict=True).notes == []
     assert labels(output) == {"00:01:00;04"}  # ten frames to the minute, which begins with ;02
