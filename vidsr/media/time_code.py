@@ -32,7 +32,7 @@ _SAME_RATE = Fraction(3, 10_000)
 _STAMP_SECONDS = Fraction(1, 1000)
 """How far two time stamps of Matroska, in whole milliseconds, may be from where they are meant."""
 
-_LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)")
+_LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)", re.ASCII)
 _DAY_MINUTES = 24 * 60
 
 
