@@ -144,7 +144,7 @@ def test_the_permission_is_the_jobs_and_ends_with_it(
 ) -> None:
     """A program that upscales an address, and then a file that somebody gave it."""
     (tmp_path / "clip.mp4").write_bytes(clips("b_frames.mp4").read_bytes())
-    local = tmp_path / "given.mp4"
+    local = tmp_path / "given.m3u8"
     local.write_text(re.sub(r"(?m)^(list\d+\.ts)", rf"{asked[0]}/\1", hls(tmp_path, clips).read_text()))
     address = f"{asked[0]}/clip.mp4"
     upscale(address, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32", allow_network=True)

@@ -206,6 +206,23 @@ def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
     assert [c.name for c in verify(source, spoilt).failures if c.name != "file"] == ["segment numbers"]
 
 
+def test_a_megabyte_of_chapters_arrives(source: Path, tmp_path: Path) -> None:
+    long, output = tmp_path / "long.mkv", tmp_path / "out.mkv"
+    titles = [
+        display("A chapter with a title of some length", "eng", tag) for tag in ("en", "de", "fr", "ja")
+    ]
+    atoms: Tree = [(ATOM, [(UID, n.to_bytes(2, "big")), (START, ms(n)), *titles]) for n in range(1, 3200)]
+    ebml_tree.with_parts(source, long, {CHAPTERS: made_tree([(EDITION, atoms)])})
+    assert len(dict(ebml_tree.segment(long))[CHAPTERS]) > 2**20
+    remake(long, output, color=BT601, segment=Segment(400, 1400))
+    found = chapters_of(output)[0][1]
+    assert isinstance(found, list)
+    # by hand: the first begins at 400 ms and ends where the next begins, the last begins at 1399 ms
+    starts = [dict(chapter)[START] for key, chapter in found if key == ATOM and isinstance(chapter, list)]
+    assert starts == [ms(n) for n in range(1000)]
+    assert verify(long, output, segment=Segment(400, 1400)).ok
+
+
 def test_they_are_shown(source: Path) -> None:
     lines = list(describe(probe(source)))
     assert lines[lines.index("  Chapters") + 1 :] == [
@@ -223,6 +240,16 @@ def test_they_are_shown(source: Path) -> None:
     ]
 
 
+def test_what_would_steer_a_terminal_is_not_shown(source: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.mkv"
+    red = "\x1b[31m"
+    chapter = atom(1, 0, 900, display(f"A{red}", red, f"en{red}"))
+    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree([(EDITION, [chapter])])})
+    found = read_chapters(odd)
+    assert found is not None
+    assert red not in "".join(found.describe())
+
+
 def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> None:
     data, torn = source.read_bytes(), tmp_path / "torn.mkv"
     start = data.index(bytes.fromhex(CHAPTERS))
@@ -236,7 +263,8 @@ def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> 
         nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
     ebml_tree.with_parts(source, torn, {CHAPTERS: made_tree([(EDITION, nested)])})
     assert read_chapters(torn) is None
-    remake(torn, tmp_path / "out.mkv", color=BT601)
+    notes = remake(torn, tmp_path / "out.mkv", color=BT601).notes
+    assert [note.rpartition("; ")[2] for note in notes] == ["the links are left out"]
     assert len(reference.chapters(tmp_path / "out.mkv")) == 1
     assert verify(torn, tmp_path / "out.mkv").ok
 

@@ -161,6 +161,12 @@ def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
         assert [c.name for c in verify(source, spoilt).checks if not c.ok] == [name]
 
 
+def test_a_language_that_would_steer_a_terminal_is_none(source: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.mkv"
+    ebml_tree.with_tracks(source, odd, {1: {BCP47: b"pt\x1b[31m"}})
+    assert [track.language_tag for track in read_tracks(odd)][:3] == [None, None, "pt-PT"]
+
+
 def test_torn_headers_say_nothing_and_end_nothing(source: Path, tmp_path: Path) -> None:
     data = source.read_bytes()
     start = data.index(bytes.fromhex(ebml_tree.TRACKS))

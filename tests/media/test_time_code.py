@@ -12,6 +12,7 @@ import pytest
 
 from tests.media import reference
 from tests.media.remake import BT601, remake
+from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
@@ -123,6 +124,7 @@ def test_a_cut_begins_at_the_label_of_its_first_frame(
 ) -> None:
     source, output = clip(tmp_path / name, rate, *arguments), tmp_path / f"out.{suffix}"
     assert labels(source) == {"00:00:59;20"}
+    assert "  Time code   00:00:59;20" in describe(probe(source))
     segment = locate_frames(probe(source), 12, 20)
     assert remake(source, output, encoder="libx264", color=BT601, segment=segment, strict=True).notes == []
     assert labels(output) == {"00:01:00;04"}  # ten frames to the minute, which begins with ;02
@@ -136,6 +138,34 @@ def test_a_cut_of_mxf(tmp_path: Path, suffix: str) -> None:
     remake(source, output, encoder="libx264", color=BT601, segment=segment)
     assert labels(output) == {"10:00:00:02"}
     assert verify(source, output, segment=segment, color=BT601).failures == ()
+
+
+@pytest.mark.parametrize("suffix", ["mov", "mkv"])
+def test_a_label_that_counts_pairs_of_frames_counts_frames_in_the_output(tmp_path: Path, suffix: str) -> None:
+    """Frame 20 of 25 a second is frame 40 of 50; ten frames later begins the next second."""
+    source, output = clip(tmp_path / "in.mov", "50", "-timecode", "00:30:00:20"), tmp_path / f"out.{suffix}"
+    data = bytearray(source.read_bytes())  # the number of the first frame is 90020
+    entry = data.rindex(b"tmcd", 0, data.index(b"stts", data.rindex(b"stsd")))
+    assert data[entry + 28] == 50
+    data[entry + 20 : entry + 29] = (25).to_bytes(4, "big") + (1).to_bytes(4, "big") + bytes([25])
+    source.write_bytes(data)
+    assert labels(source) == {"01:00:00:20"}
+    assert probe(source).time_code_rate == 25
+    remake(source, output, encoder="libx264", color=BT601)
+    assert labels(output) == {"01:00:00:40"}
+    assert verify(source, output, color=BT601).failures == ()
+    segment = locate_frames(probe(source), 10, 14)
+    remake(source, output, encoder="libx264", color=BT601, segment=segment, overwrite=True)
+    assert labels(output) == {"01:00:01:00"}
+    assert verify(source, output, segment=segment, color=BT601).failures == ()
+
+
+def test_labels_of_another_rate_are_named() -> None:
+    assert label_after("01:00:00;29", 2 * NTSC, Fraction(0), NTSC) == "01:00:00;58"
+    assert label_after("00:09:59;29", 2 * NTSC, 2 / (2 * NTSC), NTSC) == "00:10:00;00"
+    assert label_after("00:09:59:29", NTSC, 1 / NTSC, Fraction(30)) == "00:10:00:00"
+    with pytest.raises(NoTimeCodeError, match="it counts 24 frames a second and the video has 25"):
+        label_after("01:00:00:00", Fraction(25), Fraction(0), Fraction(24))
 
 
 def test_an_end_alone_changes_no_label(tmp_path: Path) -> None:
@@ -162,6 +192,25 @@ def test_what_has_no_label_is_left_out_and_named_once(tmp_path: Path, suffix: st
     assert verify(source, output, segment=segment, color=BT601).failures == ()
     with pytest.raises(StreamRefusedError, match="time code '10:00:00:00'"):
         remake(source, tmp_path / "s.mkv", segment=segment, color=BT601, strict=True)
+
+
+def test_in_matroska_frames_are_counted_that_the_rate_of_the_header_does_not_tell_of(tmp_path: Path) -> None:
+    """A header that says 25 a second, of frames of which 3 to 7 were left out."""
+    whole, source = clip(tmp_path / "whole.mkv", "25"), tmp_path / "in.mkv"
+    reference.ffmpeg(
+        "-v", "error", "-i", whole, "-vf", "select='not(between(n,3,7))'", "-fps_mode", "passthrough",
+        "-timecode", "10:00:00:00", source,
+    )  # fmt: skip
+    assert probe(source).average_rate == 25
+    before, behind = Segment(80, None), Segment(400, None)
+    notes = remake(source, tmp_path / "out.mkv", color=BT601, segment=behind).notes
+    assert notes == [
+        "time code '10:00:00:00' is left out: 5 frames lie before the cut, which is not what it counts"
+    ]
+    assert labels(tmp_path / "out.mkv") == set()
+    assert verify(source, tmp_path / "out.mkv", segment=behind, color=BT601).failures == ()
+    assert remake(source, tmp_path / "early.mkv", color=BT601, segment=before).notes == []
+    assert labels(tmp_path / "early.mkv") == {"10:00:00:02"}
 
 
 def test_of_a_whole_source_matroska_keeps_any_text_and_mp4_names_what_is_no_label(tmp_path: Path) -> None:

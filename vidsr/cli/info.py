@@ -72,6 +72,10 @@ def describe(info: SourceInfo) -> Iterator[str]:
     yield f"  Colour      {_color(info)}"
     if info.hdr is not None:
         yield "  HDR         mastering display or content light metadata"
+    tags = (*info.streams[info.video_index].metadata, *info.metadata)
+    label = next((value for key, value in tags if key.lower() == "timecode"), "")
+    if label and label.isprintable():
+        yield f"  Time code   {label}"
     for stream in info.streams:
         if stream.index != info.video_index:
             yield f"  {_stream(stream)}"

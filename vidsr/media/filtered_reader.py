@@ -64,6 +64,7 @@ class Filtering:
             color=after.color,
             time_base=time_base,
             average_rate=source.average_rate if kept_rate else after.rate,
+            time_code_rate=source.time_code_rate if kept_rate else None,
             frame_count_estimate=count,
             frame_count_origin=None if count is None else "duration x rate",
             start_pts=None if source.start_pts is None else round(source.start_seconds / time_base),

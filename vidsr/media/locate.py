@@ -130,6 +130,16 @@ def presentation_times(
     return _decoded_times(info)
 
 
+def frames_before(info: SourceInfo, time: Fraction) -> int:
+    """How many frames are shown before a moment on the source's clock.
+
+    Raises UsageError if the clock steps back before it.
+    """
+    with info.open() as container:
+        bound = time / (main_video_stream(container, info.path).time_base or Fraction(1, 1000))
+    return bisect_left(presentation_times(info, lambda _, decoding_time: decoding_time >= bound), bound)
+
+
 def _stamps(
     packets: Iterable[Packet[VideoStream]], enough: Enough | None, path: Path, stream: VideoStream
 ) -> list[int] | None:

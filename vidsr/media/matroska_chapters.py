@@ -7,6 +7,7 @@ understood here is kept as it is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -167,7 +168,8 @@ def _moved(fields: Sequence[Field], timeline: Timeline, parent_end: Fraction | N
             continue
         inside = field.fields
         start = _number(inside, CHAPTER_START, 0) * _UNIT
-        following = next((other for other in starts if other > start), parent_end)
+        behind = bisect_right(starts, start)
+        following = starts[behind] if behind < len(starts) else parent_end
         moved = _moved_chapter(inside, timeline, following)
         if moved is not None:
             kept.append(ebml.master(CHAPTER, moved))
@@ -238,8 +240,9 @@ def _described(fields: Sequence[Field], indent: str) -> Iterator[str]:
 
 def _title(display: Field) -> str:
     texts = {field.id: field.text for field in display.fields if field.id in _DISPLAYED}
-    language = texts.get(CHAPTER_LANGUAGE_BCP47) or texts.get(CHAPTER_LANGUAGE)
-    return f"{texts.get(CHAPTER_TITLE, '')!r}" + (f" [{language}]" if language else "")
+    language = texts.get(CHAPTER_LANGUAGE_BCP47) or texts.get(CHAPTER_LANGUAGE) or ""
+    shown = f" [{language}]" if language and language.isprintable() else ""
+    return f"{texts.get(CHAPTER_TITLE, '')!r}{shown}"
 
 
 def _plural(words: str) -> str:

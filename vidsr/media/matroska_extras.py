@@ -38,11 +38,10 @@ def matroska_extras(
     if source.format_name != "matroska,webm" or is_address(source.path):
         return MatroskaExtras()
     found, identity = read_chapters(source.path), read_identity(source.path)
-    if found is None and source.chapters:  # FFmpeg finds some: then they are not to be had in full
-        return MatroskaExtras(notes=_links(None, identity))
     kept = None if found is None else found.on(timeline)
+    is_torn = found is None and bool(source.chapters)  # FFmpeg finds some: they are not to be had in full
     lost: tuple[str, ...] = ()
-    if not is_file or output.muxer != "matroska":
+    if is_torn or not is_file or output.muxer != "matroska":
         beyond = [] if kept is None else kept.beyond_a_list
         if beyond:
             lost = (f"left out of the chapters: {', '.join(beyond)}",)

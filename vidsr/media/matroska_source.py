@@ -91,4 +91,5 @@ def _track(entry: Field) -> TrackFacts | None:
         return None
     tag = fields[LANGUAGE_BCP47].text if LANGUAGE_BCP47 in fields else ""
     is_enabled = FLAG_ENABLED not in fields or fields[FLAG_ENABLED].unsigned != 0
+    tag = tag if tag.isprintable() else ""  # it is shown to people, on terminals
     return TrackFacts(kind, tag or None, LANGUAGE in fields, is_enabled)

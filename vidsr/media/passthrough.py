@@ -27,7 +27,6 @@ from vidsr.media.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.plan import Fate, StreamPlan, plan_streams, with_tags_of
 from vidsr.media.probe import SourceInfo, StreamInfo
 from vidsr.media.tags import lost_dispositions, lost_stream_tags, lost_track_facts, stream_tags
-from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 
 INTERLEAVE_SECONDS = Fraction(10)
@@ -47,6 +46,7 @@ class Passthrough:
     def __init__(
         self,
         source: SourceInfo,
+        tagged: SourceInfo,
         output: OutputFormat,
         timeline: Timeline,
         *,
@@ -55,14 +55,15 @@ class Passthrough:
         strict: bool = False,
         is_file: bool = True,
     ) -> None:
-        """Plans, and opens nothing yet. is_file: whether the output is no pipe.
+        """Plans, and opens nothing yet. tagged: the source with the tags that belong to what is kept of it.
+        is_file: whether the output is no pipe.
 
         Raises StreamRefusedError with `strict` where something would be converted or left out, UsageError
         for a language that no stream has.
         """
         self._source, self._output, self._timeline = source, output, timeline
         plans = plan_streams(source, output, audio=audio, subtitles=subtitles, cut=timeline.is_cut)
-        self._plans = with_tags_of(follow_time_codes(source, timeline, output)[0], plans)
+        self._plans = with_tags_of(tagged, plans)
         self.notes = [p.note for p in self._plans if p.note is not None]
         lost = [note for p in self._plans for note in _losses(source, p, output, is_file)]
         self.notes += lost

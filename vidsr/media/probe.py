@@ -33,7 +33,7 @@ from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.frame_tags import color_of
 from vidsr.media.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.matroska_source import TrackFacts, read_tracks
-from vidsr.media.mp4_source import read_languages
+from vidsr.media.mp4_source import read_languages, read_time_code_rate
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
 from vidsr.media.timeline import ChapterInfo, Timeline
 
@@ -112,7 +112,8 @@ class SourceInfo:
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
-    time_code_rate: frames a second that time codes count, which are the frames as decoded.
+    time_code_rate: frames a second that time codes count, mostly the average rate; None where it is unknown,
+        and behind filters that change the rate.
     allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
@@ -286,7 +287,7 @@ def _describe(
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
-        time_code_rate=rate or None,
+        time_code_rate=_time_code_rate(path, container) or rate or None,
         allow_network=allow_network,
     )
 
@@ -353,7 +354,7 @@ def _frame_count(
 
 def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
     infos = [_stream_info(stream) for stream in container.streams]
-    if "mp4" in container.format.name.split(",") and not is_address(path):
+    if _is_local_mp4(path, container):
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
         return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
@@ -364,6 +365,16 @@ def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ..
         return tuple(infos)  # then it is not known which is which
     infos[: len(tracks)] = map(_with_facts, infos, tracks)
     return tuple(infos)
+
+
+def _time_code_rate(path: Path, container: InputContainer) -> Fraction | None:
+    """What QuickTime's track of the time code says for itself."""
+    has_track = any(s.type == "data" and TIME_CODE_KEY in s.metadata for s in container.streams)
+    return read_time_code_rate(path) if has_track and _is_local_mp4(path, container) else None
+
+
+def _is_local_mp4(path: Path, container: InputContainer) -> bool:
+    return "mp4" in container.format.name.split(",") and not is_address(path)
 
 
 def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:

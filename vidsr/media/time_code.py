@@ -1,7 +1,8 @@
 """Time codes (SMPTE ST 12-1), labels such as 01:00:59;28 that count frames, and what they are in an output.
 
-A label belongs to the first frame. That of a cut is computed: labels run with the clock, so as many are
-counted as the source's rate has frames in the time before the cut. It opens nothing.
+A label belongs to the first frame. That of a cut is computed: as many are counted as the source's rate has
+frames in the time before. In Matroska, whose header tells of a rate and not of frames that are missing, those
+before the cut are counted indeed; nothing else is opened here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
+from vidsr.media.demux import is_address
+from vidsr.media.locate import frames_before
 from vidsr.media.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
 
@@ -29,7 +32,7 @@ _SAME_RATE = Fraction(3, 10_000)
 _STAMP_SECONDS = Fraction(1, 1000)
 """How far two time stamps of Matroska, in whole milliseconds, may be from where they are meant."""
 
-_LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)")
+_LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)", re.ASCII)
 _DAY_MINUTES = 24 * 60
 
 
@@ -68,6 +71,10 @@ class TimeCode:
         labels = (minute * 60 + seconds) * nominal + frames
         return cls(labels - passed_over * (minute - minute // 10), nominal, drops)
 
+    def counting(self, times: int) -> TimeCode:
+        """The label of the same moment where so many times as many frames are counted."""
+        return replace(self, frame=self.frame * times, nominal=self.nominal * times)
+
     def after(self, frames: int) -> TimeCode:
         """The label so many frames later; behind the last of a day comes the first."""
         day = _DAY_MINUTES * 60 * self.nominal - self._passed_over * (_DAY_MINUTES - _DAY_MINUTES // 10)
@@ -90,18 +97,30 @@ class TimeCode:
         return f"{hours:02}:{minutes:02}:{seconds:02}{';' if self.is_drop_frame else ':'}{frames:02}"
 
 
-def label_after(text: str, rate: Fraction | None, seconds: Fraction) -> str:
-    """The label of the frame that is shown so much later. Raises NoTimeCodeError."""
-    exact = next((known for known in _RATES if rate and abs(rate / known - 1) < _SAME_RATE), None)
-    if exact is None:
-        raise NoTimeCodeError("the frames do not follow each other at a rate that time codes count")
-    first = TimeCode.parse(text, round(exact))
+def label_after(text: str, rate: Fraction | None, seconds: Fraction, counted: Fraction | None = None) -> str:
+    """The label of the frame that is shown so much later, counting the frames at their rate.
+
+    counted: what the given label counts in a second, where that is something else: cameras count pairs of
+    frames. Raises NoTimeCodeError.
+    """
+    exact = _standard(rate)
+    nominal, own = round(exact), round(counted or exact)
+    if own < 1 or nominal % own:
+        raise NoTimeCodeError(f"it counts {own} frames a second and the video has {nominal}")
+    first = TimeCode.parse(text, own).counting(nominal // own)
     if first.is_drop_frame and exact.denominator == 1:
         raise NoTimeCodeError(f"no labels are passed over at exactly {exact} a second")
     frames = round(seconds * exact)
     if abs(seconds - frames / exact) > _STAMP_SECONDS:
         raise NoTimeCodeError("the cut begins between two frames that it counts")
     return str(first.after(frames))
+
+
+def _standard(rate: Fraction | None) -> Fraction:
+    exact = next((known for known in _RATES if rate and abs(rate / known - 1) < _SAME_RATE), None)
+    if exact is None:
+        raise NoTimeCodeError("the frames do not follow each other at a rate that time codes count")
+    return exact
 
 
 def follow_time_codes(
@@ -131,11 +150,19 @@ def follow_time_codes(
 
 
 def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputFormat) -> str:
-    rate = source.average_rate
-    if rate != source.time_code_rate:
+    rate, counted = source.average_rate, source.time_code_rate
+    if counted is None and rate is not None:
         raise NoTimeCodeError("filters give other frames than those it counts")
     if timeline.start is not None:
-        return label_after(text, rate, timeline.start - source.start_seconds)
+        seconds = timeline.start - source.start_seconds
+        label = label_after(text, rate, seconds, counted)
+        if source.format_name == "matroska,webm" and not is_address(source.path):
+            there = frames_before(source, timeline.start)
+            if there != round(seconds * _standard(rate)):
+                raise NoTimeCodeError(f"{there} frames lie before the cut, which is not what it counts")
+        return label
+    if round(counted or 0) != round(rate or 0):
+        return label_after(text, rate, Fraction(0), counted)
     if output.muxer in ("mp4", "mov"):  # they keep it as a number
         return str(TimeCode.parse(text, round(rate or 0)))
     return text

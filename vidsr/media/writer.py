@@ -117,8 +117,10 @@ class Writer:
         self._encoder: FrameEncoder | None = None
         self._timeline = source.timeline(segment, holds_negative=self.container.holds_negative)
         self._offset_pts = self._timeline.offset_in(source.time_base)
+        self._source, self._notes = follow_time_codes(source, self._timeline, self.container)
         self._passthrough = Passthrough(
             source,
+            self._source,
             self.container,
             self._timeline,
             audio=audio,
@@ -126,7 +128,6 @@ class Writer:
             strict=strict,
             is_file=pipe is None,
         )
-        self._source, self._notes = follow_time_codes(source, self._timeline, self.container)
         self._notes += _losses(self._source, self.container, is_file=pipe is None)
         self._extras = matroska_extras(source, self._timeline, self.container, is_file=pipe is None)
         self._notes += self._extras.lost
