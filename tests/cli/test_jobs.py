@@ -100,8 +100,11 @@ def test_cleaning_removes_the_pieces_and_nothing_else(unfinished: Path, by_folde
     assert list(unfinished.parent.iterdir()) == [other]
 
 
-def test_cleaning_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["jobs", "clean", "--yes", str(tmp_path / "none.mkv")]) == 1
+@pytest.mark.parametrize("name", ["none.mkv", "x" * 300, "y" * 300 + "/none.mkv"], ids=["", "name", "folder"])
+def test_cleaning_what_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(["jobs", "clean", "--yes", str(tmp_path / name)]) == 1
     assert "there is no unfinished job" in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from vidsr.cli.loading import loading
 from vidsr.cli.options import GroupedCommand, option_group
 from vidsr.cli.outputs import find_sources, name_outputs, without_outputs
 from vidsr.cli.upscale import EXIT_DAMAGED_SOURCE, job_of, open_renderer, resume_mode, upscale
+from vidsr.durable import writing
 from vidsr.errors import VidsrError
 from vidsr.presets import DEFAULT_MODEL
 from vidsr.progress.words import one_line
@@ -63,7 +64,8 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     resume, segment, style = resume_mode(words), words.pop("segment"), words.pop("progress")
     jobs = [job_of(source=source, output=output, pipe_format="nut", **words) for source, output in pairs]
     for job in jobs:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
+        with writing(job.output.parent, "make the folder"):
+            job.output.parent.mkdir(parents=True, exist_ok=True)
 
     with loading():
         from vidsr.api.videos import upscale_job

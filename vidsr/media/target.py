@@ -121,6 +121,13 @@ def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
     Raises UsageError (the output is the input, or a folder), OutputExistsError, OutputError.
     """
     check_name(output)
+    try:
+        _check_place(output, source, overwrite=overwrite)
+    except OSError as error:  # a path that is too long in all, or has a part that is
+        raise OutputError(f"{output}: {error.strerror}", "choose another folder") from error
+
+
+def _check_place(output: Path, source: Path, *, overwrite: bool) -> None:
     folder = output.parent
     if output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file in it")
