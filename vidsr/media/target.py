@@ -13,7 +13,14 @@ from pathlib import Path
 
 import av.error
 
-from vidsr.durable import output_error, rename_without_replacing, sync, sync_folder, temporary_name
+from vidsr.durable import (
+    output_error,
+    remove_unfinished,
+    rename_without_replacing,
+    sync,
+    sync_folder,
+    temporary_name,
+)
 from vidsr.errors import OutputError, OutputExistsError, UsageError
 from vidsr.media.demux import is_address
 
@@ -71,7 +78,7 @@ class Target:
 
     def remove(self) -> None:
         """Remove the unfinished file; harmless when there is none."""
-        self.temporary.unlink(missing_ok=True)
+        remove_unfinished(self.temporary)
 
     @contextmanager
     def naming(self) -> Iterator[None]:
