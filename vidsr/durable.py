@@ -53,14 +53,19 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove an unfinished file, if there is one and it can be: whatever went wrong before counts more."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def remove_temporaries(path: Path) -> None:
     """Remove the unfinished files for `path` that processes left when they were killed.
 
     Only for whoever holds the lock of `path`: others' files in the making are removed as well.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????.part"):
-        with contextlib.suppress(OSError):  # on Windows one that is still open
-            left.unlink()
+        remove_unfinished(left)  # on Windows not one that is still open
 
 
 @contextmanager
@@ -85,8 +90,9 @@ def write_whole(path: Path, data: bytes, doing: str) -> None:
                 sync(file)
             temporary.replace(path)
             sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        remove_unfinished(temporary)
+        raise
 
 
 def sync(file: IO[Any]) -> None:

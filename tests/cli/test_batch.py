@@ -132,6 +132,19 @@ def test_options_that_contradict_each_other_are_refused_before_anything(
     assert len(list(season.iterdir())) == 3
 
 
+@pytest.mark.parametrize(
+    "folder", ["ep1.mkv", "ep1.mkv/within", "y" * 300], ids=["file", "in a file", "long"]
+)
+def test_a_folder_that_cannot_be_made_is_one_line(
+    season: Path, repeat_2x: Path, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert batch(season, repeat_2x, "--into", str(season / folder)) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"Error: {folder.rpartition('/')[2]}: cannot make the folder: ")
+    assert hint == "Hint: choose another output"
+    assert len(list(season.iterdir())) == 3
+
+
 @pytest.mark.parametrize("failure", [NoSpaceError("full"), InterruptedByUser("interrupted")], ids=repr)
 def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Exception) -> None:
     jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]

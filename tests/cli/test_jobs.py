@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -98,8 +99,11 @@ def test_cleaning_removes_the_pieces_and_nothing_else(unfinished: Path, by_folde
     assert list(unfinished.parent.iterdir()) == [other]
 
 
-def test_cleaning_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["jobs", "clean", "--yes", str(tmp_path / "none.mkv")]) == 1
+@pytest.mark.parametrize("name", ["none.mkv", "x" * 300, "y" * 300 + "/none.mkv"], ids=["", "name", "folder"])
+def test_cleaning_what_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(["jobs", "clean", "--yes", str(tmp_path / name)]) == 1
     assert "there is no unfinished job" in capsys.readouterr().err
 
 
@@ -127,6 +131,30 @@ def test_a_gap_ends_what_can_be_watched(
     assert "10 frames" in (said := capsys.readouterr().err)
     assert "10 more finished frames lie behind a gap" in said
     assert len(frame_lines(partial)) == 10
+
+
+def test_what_is_not_whole_never_gets_the_output_s_name(
+    unfinished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    same = unfinished.parent / ".." / unfinished.parent.name / unfinished.name
+    for more in ([], ["--overwrite"]):
+        assert run(["jobs", "export", str(unfinished), str(same), *more]) == 2
+        assert "is the job's own output" in capsys.readouterr().err
+    assert not unfinished.exists()
+
+
+def test_pictures_are_not_exported_with_sound_of_another_file(
+    tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
+    shutil.copy(SAMPLE, source)
+    with crash_after(3):
+        run_in_segments(source, output, repeat_2x)
+    with source.open("ab") as file:
+        file.write(b"\0")
+    assert run(["jobs", "export", str(output), str(tmp_path / "part.mkv")]) == 1
+    assert "source.mkv: the source is another file" in capsys.readouterr().err
+    assert not (tmp_path / "part.mkv").exists()
 
 
 def test_nothing_to_watch_is_said(

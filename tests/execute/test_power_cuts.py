@@ -13,7 +13,7 @@ import pytest
 from tests.execute.power_cut import ALL_KINDS, USUAL_KINDS, Kind, Recorder, State
 from tests.execute.segmented import counting, crash_after, in_one_go, run_in_segments
 from tests.media.reference import Row, decoded, ffmpeg, packets
-from vidsr.errors import OutputExistsError
+from vidsr.errors import JobChangedError, OutputExistsError
 from vidsr.job import SegmentReceipt
 from vidsr.segments.workspace import Workspace
 
@@ -141,3 +141,59 @@ def test_a_power_cut_while_a_job_is_taken_up_again_costs_no_finished_piece(
     assert {state.promised for state in states} == {6, 9}
     for number, state in enumerate(states):
         check(state, tmp_path / f"{number}", film, repeat_2x, expected, overwrite=False)
+
+
+def test_a_power_cut_while_a_job_is_begun_anew_mixes_nothing(
+    tmp_path: Path, film: Path, repeat_2x: Path, expected: tuple[list[Row], list[Row]]
+) -> None:
+    """With --restart and other pictures: without it the command is refused, or makes only the new ones."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with crash_after(2):
+        run_in_segments(film, disk / "out.mkv", repeat_2x, segment=SEGMENT, post_filters="negate")
+    with recording(disk) as recorder:
+        run_in_segments(film, disk / "out.mkv", repeat_2x, segment=SEGMENT, resume="restart")
+    refused = 0
+    for number, state in enumerate(recorder.states([*USUAL_KINDS, ("all", "new ones", "all")])):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        state.put_down(folder)
+        output = folder / "out.mkv"
+        if not output.exists():
+            try:
+                run_in_segments(film, output, repeat_2x, segment=SEGMENT)
+            except JobChangedError:
+                refused += 1
+                run_in_segments(film, output, repeat_2x, segment=SEGMENT, resume="restart")
+        assert contents(output) == expected, state.words
+    assert refused
+
+
+@pytest.mark.parametrize("old", [None, OLD], ids=["new", "overwrite"])
+def test_a_power_cut_in_a_job_in_one_go_leaves_the_old_file_or_the_whole_new_one(
+    tmp_path: Path,
+    film: Path,
+    repeat_2x: Path,
+    expected: tuple[list[Row], list[Row]],
+    old: bytes | None,
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if old is not None:
+        (disk / "out.mkv").write_bytes(old)
+    with recording(disk) as recorder:
+        run_in_segments(film, disk / "out.mkv", repeat_2x, resume="never", overwrite=old is not None)
+    found = set()
+    for number, state in enumerate(recorder.states()):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        state.put_down(folder)
+        output = folder / "out.mkv"
+        left = output.read_bytes() if output.exists() else None
+        found.add(left == old)
+        if left != old:
+            assert contents(output) == expected, state.words
+        elif number % 5 == 0:  # all are alike
+            run_in_segments(film, output, repeat_2x, resume="never", overwrite=old is not None)
+            assert list(folder.iterdir()) == [output], state.words
+    assert found == {True, False}

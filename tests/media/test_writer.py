@@ -148,6 +148,8 @@ def test_input_is_never_the_output(clips: ClipShelf, tmp_path: Path) -> None:
         (".mkv", UsageError, ".mkv' has no suffix"),
         (f"{'x' * 240}.mkv", OutputError, "name is too long by 4 bytes"),
         (f"{'é' * 200}.mkv", OutputError, "name is too long by 164 bytes"),
+        (f"{'x' * 300}/out.mkv", OutputError, "File name too long"),
+        (f"{'/'.join(['x' * 200] * 30)}/out.mkv", OutputError, "File name too long"),
         ("out.mkvv", UnknownNameError, "unknown container suffix '.mkvv'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,19 @@ def test_one_changed_byte_at_either_end_is_another_file(tmp_path: Path, place: i
 
 
 def test_a_change_in_the_middle_is_told_by_its_time(tmp_path: Path) -> None:
-    before = source_identity(write(tmp_path / "a", bytes(100)))
-    after = source_identity(write(tmp_path / "a", bytes(100), 1_700_000_060_000_000_000))
+    before = source_identity(write(tmp_path / "a", bytes(100), 1_700_049_600_000_000_000))
+    after = source_identity(write(tmp_path / "a", bytes(100), 1_600_000_000_000_000_000))
     (words,) = changes(before, after)
-    assert words.startswith("the source was changed 2023-11-1")
+    # the day depends on the time zone
+    assert re.fullmatch(
+        r"the source was changed: its time was 2023-11-1[4-6] [\d:]+ and is 2020-09-1[2-4] [\d:]+", words
+    )
+
+
+def test_times_that_no_calendar_holds_are_said_in_seconds() -> None:
+    """Beyond the year 9999, where Btrfs and ZFS keep them."""
+    (words,) = changes({"source time": 300_000_000_000 * 10**9}, {"source time": 0})
+    assert "its time was 300000000000 s after 1970 and is " in words
 
 
 def test_a_missing_source_is_an_error_of_its_own(tmp_path: Path) -> None:

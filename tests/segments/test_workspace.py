@@ -332,6 +332,33 @@ def test_who_has_removed_the_folder_leaves_alone_what_another_process_makes_ther
     assert adopted(output) == SEGMENTS[:1]
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["", "taken by another process at once"])
+def test_the_lock_is_given_back_where_open_files_cannot_be_removed(
+    output: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """As on Windows, which is played here."""
+    original, release = Path.unlink, Lock.release
+    workspace, other = Workspace.open(output), Lock(folder_of(output) / "lock")
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "lock" and any(lock._descriptor is not None for lock in (workspace._lock, other)):
+            raise PermissionError(errno.EACCES, "used by another process")
+        original(path, missing_ok=missing_ok)
+
+    def released(lock: Lock) -> None:
+        release(lock)
+        if taken and lock is workspace._lock:
+            assert other.acquire()
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr(Lock, "release", released)
+    workspace.remove()
+    workspace.close()
+    assert folder_of(output).exists() == taken
+    assert is_running(folder_of(output)) == taken
+    other.release()
+
+
 def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

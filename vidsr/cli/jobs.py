@@ -71,9 +71,9 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
     found: list[JobListing] = []
     for path in paths:
-        if path.is_dir():
+        if _is_folder(path):
             found += list_jobs(path)
-        elif folder_of(path).is_dir():
+        elif _is_folder(folder_of(path)):
             found.append(describe(path))
         else:
             raise JobError(f"there is no unfinished job of {path}", "vidsr jobs list FOLDER shows them")
@@ -87,6 +87,13 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
         if yes or click.confirm(question, err=True):
             with Workspace.open(job.output) as workspace:
                 workspace.remove()
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it is too long to be one, or may not be looked at
+        return False
 
 
 def _words(job: JobListing) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vidsr.channel import StopSignal
-from vidsr.errors import JobError
+from vidsr.errors import JobChangedError, JobError, UsageError
+from vidsr.execute.identity import changes_of_source
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
@@ -40,8 +41,14 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     output: the file the job will make. A job that is running may be exported too. Returns what was
     written, and how many finished frames lie behind a gap and are not in it.
 
-    Raises JobError if there is no such job or nothing of it is finished, and as Writer does.
+    Raises UsageError if `target` is the output itself, JobError if there is no such job, nothing of it is
+    finished or its source has changed, and as Writer does.
     """
+    if target.resolve() == output.resolve():
+        raise UsageError(
+            f"{target} is the job's own output, which has its name only when it is whole",
+            "give TARGET another name",
+        )
     contents = read_contents(folder_of(output))
     if contents.record is None:
         raise JobError(f"there is no unfinished job of {output}", "vidsr jobs lists the unfinished jobs")
@@ -50,9 +57,14 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
         raise JobError(f"the beginning of {output} is not finished yet", "wait for its first segment")
     plan, record = contents.record.plan, contents.record
     segment = Segment(record.segment.start_pts, receipts[-1].segment.end_pts)
+    source = _source(Path(record.source), plan)
+    if changed := changes_of_source(record.identity, source):
+        raise JobChangedError(
+            f"{source.path}: {'; '.join(changed)}", "put the file back that the job was begun with"
+        )
     with Writer(
         target,
-        _source(Path(record.source), plan),
+        source,
         EncoderSettings.from_json(plan["encoder"]),
         width=plan["width"],
         height=plan["height"],

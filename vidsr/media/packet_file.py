@@ -29,7 +29,7 @@ from typing import IO, Any, Self
 
 from av.packet import Packet
 
-from vidsr.durable import sync, sync_folder, writing
+from vidsr.durable import remove_unfinished, sync, sync_folder, writing
 from vidsr.errors import CHECK_THE_DISK, DamagedSegmentError, JobError
 
 MAGIC = b"vidsr packets 1\n"
@@ -142,7 +142,7 @@ class PacketFileWriter:
         except OSError:
             pass
         finally:
-            self._temporary.unlink(missing_ok=True)
+            remove_unfinished(self._temporary)
 
     def _write(self, data: bytes) -> None:
         assert self._file is not None

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import av.error
 
-from vidsr.durable import output_error, rename_without_replacing, sync, sync_folder, temporary_name
+from vidsr.durable import (
+    output_error,
+    remove_unfinished,
+    rename_without_replacing,
+    sync,
+    sync_folder,
+    temporary_name,
+)
 from vidsr.errors import OutputError, OutputExistsError, UsageError
 from vidsr.media.demux import is_address
 
@@ -71,7 +78,7 @@ class Target:
 
     def remove(self) -> None:
         """Remove the unfinished file; harmless when there is none."""
-        self.temporary.unlink(missing_ok=True)
+        remove_unfinished(self.temporary)
 
     @contextmanager
     def naming(self) -> Iterator[None]:
@@ -121,6 +128,13 @@ def check_target(output: Path, source: Path, *, overwrite: bool) -> None:
     Raises UsageError (the output is the input, or a folder), OutputExistsError, OutputError.
     """
     check_name(output)
+    try:
+        _check_place(output, source, overwrite=overwrite)
+    except OSError as error:  # a path that is too long in all, or has a part that is
+        raise OutputError(f"{output}: {error.strerror}", "choose another folder") from error
+
+
+def _check_place(output: Path, source: Path, *, overwrite: bool) -> None:
     folder = output.parent
     if output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file in it")

@@ -65,14 +65,17 @@ def _words(name: str, before: Any, now: Any) -> str:
     if name == "source":
         return "the source is another file"
     if name == "source time":
-        return f"the source was changed {_moment(now)}, after {_moment(before)}"
+        return f"the source was changed: its time was {_moment(before)} and is {_moment(now)}"
     if _is_digest(before) and _is_digest(now):
         return f"not the same {name} as before"
     return f"{name} was {_shown(before)} and is {_shown(now)}"
 
 
 def _moment(nanoseconds: int) -> str:
-    return f"{datetime.fromtimestamp(nanoseconds / 1e9).astimezone():%Y-%m-%d %H:%M:%S}"
+    try:
+        return f"{datetime.fromtimestamp(nanoseconds / 1e9).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # some file systems hold times beyond the year 9999
+        return f"{nanoseconds / 1e9:.0f} s after 1970"
 
 
 def _is_digest(value: Any) -> bool:

@@ -293,7 +293,12 @@ class Workspace:
         """
         self.clear()
         with writing(self.folder, "clear the folder of the job"):
-            self._lock.path.unlink(missing_ok=True)  # last: from now on another process may make its own
+            try:
+                self._lock.path.unlink(missing_ok=True)  # last: from now on another process may make its own
+            except PermissionError:
+                self._lock.release()  # Windows removes no open file, and so not another process's either
+                with contextlib.suppress(PermissionError):
+                    self._lock.path.unlink(missing_ok=True)
         self._is_removed = True
         with contextlib.suppress(OSError):  # another process may have made its own lock in it meanwhile
             self.folder.rmdir()
