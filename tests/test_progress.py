@@ -151,6 +151,22 @@ def test_damage_is_said_before_the_summary() -> None:
     assert stream.getvalue().splitlines()[-2] == "Damaged: 2 packets at 0:03 cannot be decoded"
 
 
+@pytest.mark.parametrize("places", [13, 14, 40])
+def test_many_damaged_places_do_not_fill_the_terminal(places: int) -> None:
+    damage = tuple(f"place {number}" for number in range(1, places + 1))
+    stream = io.StringIO()
+    with PlainRenderer(stream) as renderer:
+        renderer.show(replace(FINISHED, damage=damage))
+    said = [line for line in stream.getvalue().splitlines() if line.startswith("Damaged: ")]
+    if places == 13:  # one line more says no less than "1 more place"
+        assert said == [f"Damaged: {text}" for text in damage]
+    else:
+        assert said[:12] == [f"Damaged: place {number}" for number in range(1, 13)]
+        assert said[12:] == [
+            f"Damaged: {places - 12} more places, the last: place {places} (--progress json names all)"
+        ]
+
+
 def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)

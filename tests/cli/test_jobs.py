@@ -144,10 +144,10 @@ def test_what_is_not_whole_never_gets_the_output_s_name(
 
 
 def test_pictures_are_not_exported_with_sound_of_another_file(
-    tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
-    shutil.copy(SAMPLE, source)
+    shutil.copy(clip, source)
     with crash_after(3):
         run_in_segments(source, output, repeat_2x)
     with source.open("ab") as file:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.clips import CHAPTERS, ClipShelf
+from tests.media.reference import ffmpeg
 from vidsr.errors import (
     DamagedSourceError,
     NotAVideoError,
@@ -201,6 +202,23 @@ def check(path: Path, error: type[SourceError], words: str) -> None:
     assert words in caught.value.message
     assert path.name in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("source", "pixel_format", "rate", "frames"),
+    [
+        ("testsrc2=size=720x480:rate=30000/1001:duration=0.2", "yuv411p", Fraction(30000, 1001), 6),
+        ("testsrc2=size=720x576:rate=25:duration=0.2", "yuv420p", Fraction(25), 5),
+    ],
+    ids=["NTSC", "PAL"],
+)
+def test_raw_dv_of_a_camcorder_has_the_rate_of_its_pictures(
+    tmp_path: Path, source: str, pixel_format: str, rate: Fraction, frames: int
+) -> None:
+    path = tmp_path / "tape.dv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", pixel_format, "-c:v", "dvvideo", path)
+    info = probe(path)
+    assert (info.average_rate, info.frame_count_estimate) == (rate, frames)
 
 
 def test_a_rate_that_no_film_has_is_a_damaged_header(clips: ClipShelf, tmp_path: Path) -> None:

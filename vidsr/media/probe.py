@@ -210,7 +210,7 @@ def probe(path: Path, *, allow_network: bool = False) -> SourceInfo:
                 f"{path.name}: there is no decoder for its video", "convert it with another program first"
             )
         _check_size(path, stream.codec_context.width, stream.codec_context.height)
-        _check_rate(path, stream.average_rate)
+        _check_rate(path, _rate(container, stream))
         with reading(path, "decode its first frame"):
             frame = _first_frame(container, stream)
         if frame is None:
@@ -225,6 +225,13 @@ def probe(path: Path, *, allow_network: bool = False) -> SourceInfo:
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise NotAVideoError(f"{path.name}: pictures of {width}x{height} are too large to work on")
+
+
+def _rate(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Frames a second on average. Of raw DV, FFmpeg gives its clock's 60000 for that."""
+    if container.format.name == "dv":
+        return stream.base_rate
+    return stream.average_rate or stream.guessed_rate
 
 
 def _check_rate(path: Path, rate: Fraction | None) -> None:
@@ -255,7 +262,7 @@ def _describe(
 ) -> SourceInfo:
     context = stream.codec_context
     time_base = stream.time_base or Fraction(1, 1000)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = _rate(container, stream)
     duration = _duration(container, stream, time_base)
     count, origin = _frame_count(container, stream, duration, rate)
     return SourceInfo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from vidsr.progress.events import (
     Fetching,
@@ -99,7 +100,7 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
         f"in {duration_words(event.elapsed_seconds)}"
     )
     if not computed:
-        return [*(f"Damaged: {text}" for text in event.damage), line]
+        return [*damage_lines(event.damage), line]
     line += f" ({fps:.2f} fps"
     if (realtime := realtime_factor(started, fps)) is not None:
         line += f", {realtime:.3g}x real time"
@@ -107,7 +108,19 @@ def closing_lines(event: Finished, started: Started | None) -> list[str]:
     if event.advice:
         line += f" ({event.advice})"
     reused = [reused_words(event.reused, computed)] if event.reused and event.reused.area_share else []
-    return [*(f"Damaged: {text}" for text in event.damage), *reused, line]
+    return [*damage_lines(event.damage), *reused, line]
+
+
+MOST_PLACES = 12
+"""So many damaged places are named one by one, so that they do not push the rest out of the terminal."""
+
+
+def damage_lines(damage: Sequence[str]) -> list[str]:
+    named = damage if len(damage) <= MOST_PLACES + 1 else damage[:MOST_PLACES]
+    lines = [f"Damaged: {text}" for text in named]
+    if rest := len(damage) - len(named):
+        lines.append(f"Damaged: {rest} more places, the last: {damage[-1]} (--progress json names all)")
+    return lines
 
 
 def position(done: int, started: Started | None) -> str:
