@@ -110,8 +110,8 @@ def _folders(wanted: Iterable[Path]) -> Iterator[None]:
     made: list[Path] = []
     try:
         for folder in wanted:
-            missing = [place for place in (folder, *folder.parents) if not place.exists()]
             try:
+                missing = [place for place in (folder, *folder.parents) if not place.exists()]
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(
