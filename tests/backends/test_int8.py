@@ -52,7 +52,7 @@ def _vnni() -> None:
 @pytest.fixture
 def _fp32_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not in integers is in fp32, as on a CPU without bf16."""
-    monkeypatch.setattr("vidsr.backends.openvino.cpu_multiplies_bf16", lambda: False)
+    monkeypatch.setattr("vidsr.backends.openvino.cpu_is_faster_in_bf16", lambda: False)
 
 
 def constants_without_ties(zero_points: Sequence[int | None] = (90, 0, 131)) -> Int8Constants:

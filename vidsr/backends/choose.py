@@ -22,6 +22,9 @@ TURING_WITHOUT_TENSOR_CORES = frozenset(
 )
 """Words in the names of cards with such chips (TU116, TU117) that are not called GTX 16.."""
 
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux tells about processors; no other system has it."""
+
 
 def choose_device(wish: str) -> torch.device:
     """The device for "auto", "cpu", "cuda", "cuda:1", "mps" ...
@@ -48,14 +51,14 @@ def choose_device(wish: str) -> torch.device:
 def choose_precision(wish: Precision, device: torch.device) -> Precision:
     """The number format to compute in; never "auto".
 
-    "auto" is fp16 on GPUs and bf16 on CPUs that multiply it in hardware, fp32 elsewhere. fp16 on a CPU
-    is far slower than fp32 in torch, so it is refused there instead of crawling, as bf16 is on GPUs without
-    it. int8 is for CPUs with VNNI. Raises UsageError for what is refused.
+    "auto" is fp16 on GPUs and bf16 on CPUs that are faster in it, fp32 elsewhere. fp16 on a CPU is far
+    slower than fp32 in torch, so it is refused there instead of crawling, as bf16 is on GPUs without it.
+    int8 is for CPUs with VNNI. Raises UsageError for what is refused.
     """
     if wish == "auto":
         if device.type == "cuda" and gpu_multiplies_fp16(device):
             return "fp16"
-        if device.type == "cpu" and cpu_multiplies_bf16():
+        if device.type == "cpu" and cpu_is_faster_in_bf16():
             return "bf16"
         return "fp32"
     if wish == "int8":
@@ -165,12 +168,21 @@ def cpu_multiplies_bf16() -> bool:
     """Whether the CPU has bf16 dot products (AVX-512 BF16, AMX, or Arm's BF16 extension).
 
     oneDNN runs bf16 on every AVX-512 machine, by converting to fp32 and back where the instruction is
-    missing, which is slower than fp32 itself: so the instruction is what counts.
+    missing, which is slower than fp32 itself.
     """
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return _linux_cpu_has("bf16")
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
+    return _torch_finds("_is_avx512_bf16_supported") or _has_amx()
+
+
+def cpu_is_faster_in_bf16() -> bool:
+    """Whether those dot products also take less time than fp32.
+
+    AVX-512's pay on AMD's processors and not on Intel's: the default model takes half as long in bf16 as in
+    fp32 on an EPYC, and 1.8 times as long on an Emerald Rapids whose AMX its virtual machine hides; a product
+    of matrices says the same of both (docs/LOG.md). AMX multiplies sixteen times as fast as fp32.
+    """
+    return cpu_multiplies_bf16() and (_has_amx() or not _is_intel())
 
 
 def cpu_multiplies_int8() -> bool:
@@ -178,12 +190,30 @@ def cpu_multiplies_int8() -> bool:
 
     Older instructions add pairs of products in 16 bits, where a byte times a signed byte overflows.
     """
-    return bool(getattr(torch.cpu, "_is_vnni_supported", lambda: False)()) or _linux_cpu_has("avx_vnni")
+    return _torch_finds("_is_vnni_supported") or _linux_cpu_has("avx_vnni")
+
+
+def _has_amx() -> bool:
+    return _torch_finds("_is_amx_tile_supported")
+
+
+def _is_intel() -> bool:
+    # Windows says it at the end of the processor's name, Linux in a line of its own
+    return "GenuineIntel" in platform.processor() or "GenuineIntel" in _cpuinfo("vendor_id")
+
+
+def _torch_finds(question: str) -> bool:
+    """question: a function of torch.cpu, which not every release has."""
+    return bool(getattr(torch.cpu, question, lambda: False)())
 
 
 def _linux_cpu_has(feature: str) -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.is_file():
-        return False
-    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    return any(feature in line.split() for line in lines if line.lower().startswith(("features", "flags")))
+    return feature in _cpuinfo("features", "flags")
+
+
+def _cpuinfo(*starts: str) -> frozenset[str]:
+    """All words of the lines that begin so, in any case."""
+    if not CPUINFO.is_file():
+        return frozenset()
+    lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    return frozenset(word for line in lines if line.lower().startswith(starts) for word in line.split())

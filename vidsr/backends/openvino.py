@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Checkpoint, Result, never_stop
-from vidsr.backends.choose import cpu_multiplies_bf16
+from vidsr.backends.choose import cpu_is_faster_in_bf16
 from vidsr.backends.onnx_session import one_line
 from vidsr.backends.openvino_begun import Begun, abandon, as_openvino, start, wait
 from vidsr.errors import ArchitectureError, DeviceMemoryError
@@ -183,7 +183,7 @@ def _faults_named(shape: Sequence[int]) -> Iterator[None]:
 
 def _precision_hint(precision: Precision) -> str:
     """OpenVINO's name for the number format of what is not in integers."""
-    in_bf16 = precision == "bf16" or (precision == "int8" and cpu_multiplies_bf16())
+    in_bf16 = precision == "bf16" or (precision == "int8" and cpu_is_faster_in_bf16())
     return "bf16" if in_bf16 else "f32"
 
 
