@@ -411,8 +411,9 @@ def test_a_whole_output_is_not_made_anew_without_being_asked_for(
 
 
 def test_a_batch_clears_up_behind_an_output_that_is_there(
-    clip: Path, tmp_path: Path, repeat_2x: Path
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where it cannot, the queue goes on all the same."""
     output = tmp_path / "out.mkv"
     with killed_behind("publish"):
         run_in_segments(clip, output, repeat_2x)
@@ -421,6 +422,14 @@ def test_a_batch_clears_up_behind_an_output_that_is_there(
     def run(_: Job) -> Receipt:
         raise AssertionError
 
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        (result,) = run_batch([Job(clip, output)], run, show=lambda _: None)
+    assert result.outcome == "skipped"
+    assert folder_of(output).exists()
     (result,) = run_batch([Job(clip, output)], run, show=lambda _: None)
     assert result.outcome == "skipped"
     assert list(tmp_path.iterdir()) == [output]

@@ -105,6 +105,30 @@ def test_a_link_that_leads_nowhere_is_refused_before_any_work(clips: ClipShelf, 
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_overwriting_a_link_replaces_the_link_and_not_what_it_leads_to(
+    clips: ClipShelf, tmp_path: Path
+) -> None:
+    output, other = tmp_path / "out.mkv", tmp_path / "other.mkv"
+    other.write_bytes(b"precious")
+    output.symlink_to(other)
+    remake(clips("odd_tags.mkv"), output, overwrite=True)
+    assert not output.is_symlink()
+    assert len(reference.decoded(output)) == 10
+    assert other.read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)
+def test_an_output_has_the_permissions_of_any_new_file(clips: ClipShelf, tmp_path: Path, umask: int) -> None:
+    output, before = tmp_path / "out.mkv", os.umask(umask)
+    try:
+        remake(clips("odd_tags.mkv"), output)
+    finally:
+        os.umask(before)
+    assert output.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
 def test_existing_output_survives_a_failed_overwrite(clips: ClipShelf, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     output.write_bytes(b"precious")

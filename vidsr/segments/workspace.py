@@ -131,10 +131,10 @@ def made_its_output(output: Path) -> bool:
 def clear_up(output: Path) -> None:
     """Clear away what a job has left that was killed when its output had its name already.
 
-    Does nothing where a process works on it. Raises OutputError.
+    Does nothing where a process works on it, and leaves what cannot be removed.
     """
     if made_its_output(output):
-        with contextlib.suppress(JobRunningError), Workspace.open(output) as workspace:
+        with contextlib.suppress(OutputError), Workspace.open(output) as workspace:
             if made_its_output(output):
                 workspace.remove()
 
