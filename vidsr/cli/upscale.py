@@ -123,7 +123,10 @@ run_option = option_group("Running")
     help="An option of the encoder itself; may be repeated.",
 )
 @stream_option(
-    "--audio", metavar="WHICH", default="all", help="all (default), first, none or a language (jpn, pt-BR)."
+    "--audio",
+    metavar="WHICH",
+    default="all",
+    help="all (default), first, none or languages (jpn or jpn,pt-BR).",
 )
 @stream_option("--no-audio", is_flag=True, help="The same as --audio none.")
 @stream_option("--subs", metavar="WHICH", default="all", help="The same for subtitles.")
