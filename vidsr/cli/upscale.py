@@ -365,7 +365,7 @@ def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     from vidsr.progress.plain_lines import PlainRenderer
     from vidsr.progress.renderer import SilentRenderer
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     if style == "auto":
         style = "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
     if style == "rich":

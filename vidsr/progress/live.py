@@ -1,4 +1,7 @@
-"""A live display at the bottom of a terminal."""
+"""A live display at the bottom of a terminal.
+
+What is shown is Text and never a bare str: in one, rich takes the [x265] of a file's name for markup.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ class RichRenderer:
             case Started():
                 self._started, self._speed = event, Speedometer()
                 for line in opening_lines(event):
-                    self._console.print(line, highlight=False)
+                    self._console.print(Text(line))
             case Note():
                 self._console.print(Text.assemble(("Note: ", "yellow"), event.text))
             case Working():
@@ -75,15 +78,15 @@ class RichRenderer:
                 self._live.update(Text(verifying_words(event)), refresh=True)
             case Made():
                 self._live.update(Text(), refresh=True)
-                self._console.print(made_words(event), highlight=False)
+                self._console.print(Text(made_words(event)))
             case Stopping():
                 self._live.update(Text(), refresh=True)
                 self._live.stop()  # a second Ctrl+C ends the process at once; the cursor must be back by then
-                self._console.print(event.text, highlight=False)
+                self._console.print(Text(event.text))
             case Finished():
                 self._live.update(Text(), refresh=True)
                 for line in closing_lines(event, self._started):
-                    self._console.print(line, highlight=False)
+                    self._console.print(Text(line))
 
     @staticmethod
     def _passing(event: Fetching | Joining | Rendering) -> Table:
