@@ -356,7 +356,7 @@ def job_of(
     )
 
 
-def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
+def open_renderer(style: ProgressStyle, stdout: IO[str] | None) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
     from rich.console import Console
 
@@ -372,4 +372,8 @@ def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
         return RichRenderer(console)
     if style == "plain":
         return PlainRenderer(sys.stderr)
-    return JsonRenderer(stdout) if style == "json" else SilentRenderer()
+    if style == "json":
+        if stdout is None:  # Python's way of saying that the shell closed it (>&-)
+            raise UsageError("standard output is closed", "--progress json goes there; plain goes elsewhere")
+        return JsonRenderer(stdout)
+    return SilentRenderer()
