@@ -11,7 +11,19 @@ import pytest
 from rich.console import Console
 
 from vidsr.progress import json_lines
-from vidsr.progress.events import Event, Finished, Made, Note, Rendering, Reused, Started, Working
+from vidsr.progress.events import (
+    Event,
+    Finished,
+    Made,
+    NextInQueue,
+    Note,
+    Rendering,
+    Reused,
+    Started,
+    Stopping,
+    Verifying,
+    Working,
+)
 from vidsr.progress.json_lines import JsonRenderer
 from vidsr.progress.live import RichRenderer
 from vidsr.progress.plain_lines import PlainRenderer
@@ -165,6 +177,33 @@ def test_many_damaged_places_do_not_fill_the_terminal(places: int) -> None:
         assert said[12:] == [
             f"Damaged: {places - 12} more places, the last: place {places} (--progress json names all)"
         ]
+
+
+def test_the_terminal_shows_names_of_files_as_they_are() -> None:
+    """Releases of anime are named like that; rich would take [x265] for a style, and [/x] for its end."""
+    name = "[Group] Show - 01 [bd][x265] :fire: [/x].mkv"
+    stream = io.StringIO()
+    with RichRenderer(Console(file=stream, force_terminal=True, width=200, color_system=None)) as renderer:
+        renderer.show(NextInQueue(1, 2, name, 0, 200, 0))
+        renderer.show(replace(STARTED, source=name, output=f"big/{name}"))
+        renderer.show(Note(name))
+        renderer.show(working(50, 26.0))
+        renderer.show(Verifying(name))
+        renderer.show(replace(FINISHED, output=name, damage=(name,)))
+        renderer.show(Made(name, "1 moment"))
+        renderer.show(Stopping(name))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    lines = [line.strip() for line in text.splitlines() if "Show" in line]
+    for expected in (
+        f"[1/2] {name}",
+        f"{name} (640x480 yuv420p) -> big/{name} (2560x1920 yuv420p)",
+        f"Note: {name}",
+        f"comparing {name} with its source",
+        f"Damaged: {name}",
+        f"{name}: 1 moment",
+        name,
+    ):
+        assert expected in lines
 
 
 def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:

@@ -9,12 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
 from click.core import ParameterSource
 
 from vidsr.api.options import Options, make_job
+from vidsr.cli.main import cli
 from vidsr.cli.upscale import job_of, resume_mode, upscale
 from vidsr.errors import UsageError
 from vidsr.job import Job
@@ -22,7 +24,9 @@ from vidsr.job import Job
 
 def from_words(*words: str) -> Job:
     """What the command makes of them."""
-    values = upscale.make_context("vidsr", list(words)).params
+    values = upscale.make_context(
+        "upscale", list(words), parent=click.Context(cli, **cli.context_settings)
+    ).params
     resume_mode(values)
     del values["segment"], values["progress"]
     return job_of(**values)
@@ -98,7 +102,11 @@ RUN_BY = {
 def test_no_option_of_the_command_is_missing_here() -> None:
     typed = set()
     for words, options in WISHES:
-        context = upscale.make_context("vidsr", ["in.mkv", "out.mkv", *words.split()])
+        context = upscale.make_context(
+            "upscale",
+            ["in.mkv", "out.mkv", *words.split()],
+            parent=click.Context(cli, **cli.context_settings),
+        )
         given = {n for n in context.params if context.get_parameter_source(n) == ParameterSource.COMMANDLINE}
         typed |= given - {"source", "output"} if options else set()
     named = {option.name for option in upscale.params} - {"source", "output"}
@@ -141,6 +149,11 @@ def test_decimals_are_taken_as_they_are_written() -> None:
         ({"reuse_tolerance": -1}, "reuse_tolerance is -1"),
         ({"start": 5, "end": 4}, "start"),
         ({"start": -1}, "start is -1"),
+        ({"crf": 20, "encoder_options": {"crf": 10}}, "--crf 20 contradicts -x crf=10"),
+        (
+            {"encoder_preset": "fast", "encoder_options": {"preset": "slow"}},
+            "--encoder-preset fast contradicts",
+        ),
         ({"end": -0.5}, "end is -0.5"),
         ({"scale": float("nan")}, "scale is nan"),
         ({"reuse_tolerance": 2}, "--reuse-tolerance has no effect with --reuse exact"),

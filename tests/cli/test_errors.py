@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -130,6 +131,44 @@ def test_a_closed_standard_output_is_one_line_too() -> None:
     assert ended.stderr.splitlines()[0] == "Error: standard output is closed"
     assert len(ended.stderr.splitlines()) == 2
     assert ended.returncode == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("words", ["models list --json", f"info {SAMPLE}", "encoders"])
+def test_a_full_disk_behind_standard_output_is_no_bug(words: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "vidsr", *words.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ended.stderr.splitlines()[0] == "Error: cannot write: No space left on device"
+    assert len(ended.stderr.splitlines()) == 2
+    assert ended.returncode == 1
+
+
+def test_events_for_a_closed_standard_output_are_refused(tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    command = f'exec "{sys.executable}" -m vidsr "{SAMPLE}" "{output}" --progress json >&-'
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.stderr.splitlines()[0] == "Error: standard output is closed"
+    assert ended.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signs_that_an_encoding_lacks_do_not_end_the_command(tmp_path: Path, repeat_2x: Path) -> None:
+    clip = tmp_path / "clip.mkv"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=25:duration=0.4", "-c:v", "ffv1", clip
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "vidsr", "estimate", clip, "--seconds", "1", "--weights", repeat_2x],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "10 frames; all of them were tried" in ended.stdout
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_no_riddle(

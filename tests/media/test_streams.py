@@ -177,6 +177,7 @@ def test_strict_refuses_what_would_be_converted(clips: ClipShelf, tmp_path: Path
         ("fra", "first", [3, 4]),
         ("jpn", "deu", [1, 5]),
         ("JPN", "Deu", [1, 5]),
+        ("fra,jpn", "eng, deu", [1, 3, 4, 5]),
     ],
 )
 def test_streams_can_be_chosen(
@@ -193,6 +194,9 @@ def test_language_that_is_not_there_is_an_error(clips: ClipShelf, tmp_path: Path
     with pytest.raises(UsageError, match="no audio stream has the language 'ita'") as caught:
         remake(clips("everything.mkv"), tmp_path / "out.mkv", audio="ita")
     assert caught.value.hint == "everything.mkv has: eng, fra, jpn"
+    for several, missing in (("jpn,ita", "ita"), ("jpn,", "")):
+        with pytest.raises(UsageError, match=f"no audio stream has the language '{missing}'"):
+            remake(clips("everything.mkv"), tmp_path / "out.mkv", audio=several)
 
 
 def test_order_of_the_streams_is_kept(clips: ClipShelf, tmp_path: Path) -> None:

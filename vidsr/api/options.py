@@ -56,7 +56,7 @@ class Options(TypedDict, total=False):
     encoder, crf, encoder_preset, pixel_format, encoder_options: of the video encoder (`vidsr encoders`).
     ffmpeg: path or name of an ffmpeg program that is to encode; `encoder` is then any it has.
     pipe_format: "nut", "y4m"; where the output is "-".
-    audio, subtitles: "all", "first", "none" or a language ("jpn").
+    audio, subtitles: "all", "first", "none" or languages ("jpn", "jpn,eng").
     strict: fail rather than convert or leave out a stream.
     device: "auto", "cpu", "cuda", "cuda:1", several divided by commas. ray: address of a Ray cluster, "auto"
         for the nearest; None = this machine.
@@ -180,6 +180,7 @@ def make_job(
         whole("tile", tile),
     )
     denoise, crf = real("denoise", denoise), real("crf", crf)
+    _check_said_once(encoder_options or {}, crf=crf, preset=encoder_preset)
     if scale is not None and (width is not None or height is not None):
         raise UsageError("--scale cannot be combined with --width or --height", "give one of them")
     is_piped = Path(output) == Path("-")
@@ -283,6 +284,13 @@ def _check_count(name: str, count: int | None, *, least: int = 1, most: int | No
         raise UsageError(f"{name} is {count}", f"it is at least {least}")
     if most is not None and count > most:
         raise UsageError(f"{name} is {count}", f"it is {most} at most")
+
+
+def _check_said_once(options: Mapping[str, str | float], **said: object) -> None:
+    for name, value in said.items():
+        if value is not None and name in options:
+            word = "--crf" if name == "crf" else "--encoder-preset"
+            raise UsageError(f"{word} {value} contradicts -x {name}={options[name]}", "give one of them")
 
 
 def _factor(scale: Number | None) -> Fraction | None:

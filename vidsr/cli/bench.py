@@ -32,7 +32,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
         from vidsr.bench.measure import FULL, QUICK, run_bench
         from vidsr.bench.report import closing_lines, json_line, markdown, tables
 
-    notes = Console(stderr=True)
+    notes = Console(stderr=True, markup=False, emoji=False)
     with notes.status("starting") as status:
 
         def step(words: str) -> None:
@@ -41,7 +41,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
                 notes.print(words, style="dim", highlight=False)
 
         report = run_bench(names, ways_here(device), QUICK if quick else FULL, step)
-    shown = notes if as_json else Console()
+    shown = notes if as_json else Console(markup=False, emoji=False)
     if as_markdown:
         for line in markdown(report):
             shown.print(line, markup=False, highlight=False, soft_wrap=True)

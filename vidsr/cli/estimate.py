@@ -136,24 +136,25 @@ def _survey(
     job: Job, models: Sequence[str], encoder_presets: Sequence[str], seconds: float
 ) -> list[Candidate]:
     from rich.console import Console
+    from rich.text import Text
 
     with loading():
         from vidsr.estimate.survey import survey
         from vidsr.progress.events import Fetching, Note
         from vidsr.progress.words import fetching_words
 
-    notes = Console(stderr=True)
+    notes = Console(stderr=True, markup=False, emoji=False)
     with interruptible(), notes.status("starting") as status:
 
         def step(words: str) -> None:
-            status.update(words)
+            status.update(Text(words))
             if not notes.is_terminal:
                 notes.print(words, style="dim", highlight=False)
 
         def show(event: Event) -> None:
             match event:
                 case Fetching():
-                    status.update(fetching_words(event))
+                    status.update(Text(fetching_words(event)))
                 case Note():
                     notes.print(f"Note: {event.text}", markup=False, highlight=False)
 
@@ -194,7 +195,7 @@ def _print_table(
 
     from vidsr.estimate.report import choice_lines, closing_lines, order_words, tables
 
-    shown = Console()
+    shown = Console(markup=False, emoji=False)
     for table in tables(candidates):
         shown.print(table)
     lines = list(closing_lines(candidates))

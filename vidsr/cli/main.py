@@ -10,6 +10,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import difflib
+import errno
+import io
 import os
 import sys
 import traceback
@@ -113,6 +115,10 @@ for _command in (
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command: never returns, never shows a traceback unless asked to."""
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # a sign its encoding lacks (the ± of a margin) is no failure
+        sys.stdout.reconfigure(errors="replace")
     leave(run(sys.argv[1:] if argv is None else argv))
 
 
@@ -157,15 +163,32 @@ def run(argv: Sequence[str]) -> int:
         # Whoever read our output went away; Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 (the last line of defence: a bug becomes one line)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_FULL_DISKS:
+            return _unexpected(error)
         _trace()
-        place = "".join(f" {note}" for note in getattr(error, "__notes__", []))
         return _fail(
-            f"unexpected {type(error).__name__}{place}: {error}",
-            "this is a bug in vidsr; VIDSR_TRACEBACK=1 shows where",
+            f"cannot write: {error.strerror}",
+            "free some space, or look where standard output goes",
             EXIT_FAILED,
         )
+    except Exception as error:  # noqa: BLE001 (the last line of defence: a bug becomes one line)
+        return _unexpected(error)
     return int(code or 0)
+
+
+_OF_FULL_DISKS = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What writing to standard output meets there; whatever writes files names them."""
+
+
+def _unexpected(error: Exception) -> int:
+    _trace()
+    place = "".join(f" {note}" for note in getattr(error, "__notes__", []))
+    return _fail(
+        f"unexpected {type(error).__name__}{place}: {error}",
+        "this is a bug in vidsr; VIDSR_TRACEBACK=1 shows where",
+        EXIT_FAILED,
+    )
 
 
 def _dashed_file_hint(argv: Sequence[str]) -> str | None:

@@ -75,7 +75,7 @@ def metrics(
 
     meeting = arrange(probe(a), probe(b), scale=scale)
     program, why_not = (None, None) if no_vmaf else _vmaf_program(ffmpeg)
-    notes = Console(stderr=True)
+    notes = Console(stderr=True, markup=False, emoji=False)
     with interruptible(), notes.status("comparing") as status:
         found = compare(
             meeting,
@@ -87,7 +87,7 @@ def metrics(
             found = _with_vmaf(found, meeting, program)
     if why_not is not None:
         found = replace(found, notes=(*found.notes, f"VMAF is left out: {why_not}"))
-    _show(found, notes if json_file == STANDARD else Console(), per_frame=per_frame)
+    _show(found, notes if json_file == STANDARD else Console(markup=False, emoji=False), per_frame=per_frame)
     _write_files(found, json_file, plot)
 
 

@@ -100,7 +100,7 @@ def pull(names: tuple[str, ...]) -> None:
     from vidsr.progress.renderer import Renderer
     from vidsr.weights import catalog
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     renderer: Renderer = RichRenderer(console) if console.is_terminal else PlainRenderer(sys.stderr)
     for preset in _named(names):
         with renderer:

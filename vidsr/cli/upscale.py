@@ -123,7 +123,10 @@ run_option = option_group("Running")
     help="An option of the encoder itself; may be repeated.",
 )
 @stream_option(
-    "--audio", metavar="WHICH", default="all", help="all (default), first, none or a language (jpn, pt-BR)."
+    "--audio",
+    metavar="WHICH",
+    default="all",
+    help="all (default), first, none or languages (jpn or jpn,pt-BR).",
 )
 @stream_option("--no-audio", is_flag=True, help="The same as --audio none.")
 @stream_option("--subs", metavar="WHICH", default="all", help="The same for subtitles.")
@@ -353,7 +356,7 @@ def job_of(
     )
 
 
-def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
+def open_renderer(style: ProgressStyle, stdout: IO[str] | None) -> Renderer:
     """JSON goes to standard output, for programs; words for people go to standard error."""
     from rich.console import Console
 
@@ -362,11 +365,15 @@ def open_renderer(style: ProgressStyle, stdout: IO[str]) -> Renderer:
     from vidsr.progress.plain_lines import PlainRenderer
     from vidsr.progress.renderer import SilentRenderer
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     if style == "auto":
         style = "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
     if style == "rich":
         return RichRenderer(console)
     if style == "plain":
         return PlainRenderer(sys.stderr)
-    return JsonRenderer(stdout) if style == "json" else SilentRenderer()
+    if style == "json":
+        if stdout is None:  # Python's way of saying that the shell closed it (>&-)
+            raise UsageError("standard output is closed", "--progress json goes there; plain goes elsewhere")
+        return JsonRenderer(stdout)
+    return SilentRenderer()

@@ -40,7 +40,7 @@ def plan_streams(
 ) -> list[StreamPlan]:
     """Decide about every stream except the main video, in the source's order.
 
-    audio, subtitles: "all", "none", "first" or a language ("eng", "pt-BR"). cut: whether only a range is
+    audio, subtitles: "all", "none", "first" or languages ("eng", "jpn,pt-BR"). cut: whether only a range is
     kept.
 
     Raises UsageError if no stream has the wanted language.
@@ -155,12 +155,15 @@ def _selected(source: SourceInfo, kind: str, which: str) -> set[int]:
     if which == "first":
         streams = streams[:1]
     elif which != "all":
-        languages = [s.language_tag or s.language for s in streams]
-        streams = [s for s in streams if _speaks(s, which.lower())]
-        if not streams:
-            known = sorted({language or "some without a language" for language in languages})
-            has = ", ".join(known) or "none at all"
-            raise UsageError(f"no {kind} stream has the language {which!r}", f"{source.path.name} has: {has}")
+        wished = [language.strip() for language in which.split(",")]
+        for language in wished:
+            if not language or not any(_speaks(s, language.lower()) for s in streams):
+                known = sorted({s.language_tag or s.language or "some without a language" for s in streams})
+                has = ", ".join(known) or "none at all"
+                raise UsageError(
+                    f"no {kind} stream has the language {language!r}", f"{source.path.name} has: {has}"
+                )
+        streams = [s for s in streams if any(_speaks(s, language.lower()) for language in wished)]
     return {s.index for s in streams}
 
 

@@ -1,4 +1,7 @@
-"""A live display at the bottom of a terminal."""
+"""A live display at the bottom of a terminal.
+
+What is shown is Text and never a bare str: in one, rich takes the [x265] of a file's name for markup.
+"""
 
 from __future__ import annotations
 
