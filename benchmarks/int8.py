@@ -29,8 +29,8 @@ from vidsr.backends.openvino import OpenVinoBackend
 from vidsr.channel import StopSignal
 from vidsr.execute.prepare import prepare
 from vidsr.job import Job
-from vidsr.media.color import planes_to_rgb
-from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.color.convert import planes_to_rgb
+from vidsr.media.read.segment_reader import SegmentReader, Stretch
 from vidsr.presets import DEFAULT_MODEL, find_preset
 from vidsr.weights.int8 import find_constants
 from vidsr.weights.store import load_network

@@ -39,8 +39,8 @@ from vidsr.execute.prepare import Prepared, prepare
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import REUSE_TOLERANCE, Job, RangeRequest, ReuseMode
-from vidsr.media.color import planes_to_rgb
-from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.color.convert import planes_to_rgb
+from vidsr.media.read.segment_reader import SegmentReader, Stretch
 
 MODES: tuple[ReuseMode, ...] = ("off", "exact", "near")
 SHOWN = 4  # frames on the contact sheet

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from vidsr.damage import Damage
 from vidsr.errors import UsageError
 from vidsr.job import _RESOLVED_LATER, Job, RangeRequest, Segment, SegmentReceipt, SizeRequest
-from vidsr.media.damage import Damage
 
 SD = (640, 480)
 

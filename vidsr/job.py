@@ -12,8 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from vidsr.damage import Damage
 from vidsr.errors import UsageError
-from vidsr.media.damage import Damage
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 """The number format the network computes in; "auto" is the fastest good one of the device, never int8, which

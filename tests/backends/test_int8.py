@@ -20,8 +20,8 @@ from vidsr.channel import StopSignal
 from vidsr.errors import ArchitectureError, UsageError, WeightsFormatError
 from vidsr.execute.prepare import prepare
 from vidsr.job import Job, Precision
-from vidsr.media.color import planes_to_rgb
-from vidsr.media.segment_reader import SegmentReader, Stretch
+from vidsr.media.color.convert import planes_to_rgb
+from vidsr.media.read.segment_reader import SegmentReader, Stretch
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.presets import find_preset, preset_folders
 from vidsr.weights.checkpoint import content_digest

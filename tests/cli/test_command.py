@@ -18,7 +18,7 @@ from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
 from vidsr.cli.main import run
 from vidsr.frames import PixelFormat
-from vidsr.media.encoders import settings_for
+from vidsr.media.encode.encoders import settings_for
 
 VIDSR = [sys.executable, "-m", "vidsr"]
 

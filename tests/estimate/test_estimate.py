@@ -30,7 +30,7 @@ from vidsr.estimate.scan import SourceLog, scan
 from vidsr.estimate.small import encode_small
 from vidsr.execute.prepare import open_engine, prepare
 from vidsr.job import EncoderRequest, Job, Segment
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.progress.events import Event
 

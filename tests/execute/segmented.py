@@ -14,7 +14,7 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt, Resume, SegmentReceipt
-from vidsr.media.scenes import SegmentLength
+from vidsr.media.read.scenes import SegmentLength
 from vidsr.progress.events import Show
 from vidsr.segments.workspace import Workspace
 

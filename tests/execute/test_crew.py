@@ -23,7 +23,7 @@ from vidsr.execute import worker_process
 from vidsr.execute.messages import Failed
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
-from vidsr.media.scenes import SegmentLength
+from vidsr.media.read.scenes import SegmentLength
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.progress.events import Event, Note, Show, Started, Working
 from vidsr.segments.workspace import folder_of, read_contents

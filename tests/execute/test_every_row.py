@@ -17,8 +17,8 @@ from tests.media.clips import ClipShelf
 from vidsr.errors import NoVideoStreamError, VidsrError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
-from vidsr.media.probe import probe
-from vidsr.media.scenes import SegmentLength
+from vidsr.media.read.probe import probe
+from vidsr.media.read.scenes import SegmentLength
 from vidsr.progress.events import Event, Finished
 
 MS = Fraction(1, 1000)

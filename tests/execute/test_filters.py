@@ -16,7 +16,7 @@ from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.export import export_finished
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import EncoderRequest, Job, RangeRequest
-from vidsr.media.scenes import SegmentLength
+from vidsr.media.read.scenes import SegmentLength
 from vidsr.progress.events import Event, Note, Started, Working
 
 

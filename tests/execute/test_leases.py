@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vidsr.errors import DeviceError
 from vidsr.execute.leases import Leases, Task
 from vidsr.job import Segment
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 
 
 def tasks(count: int, frames: int = 100) -> list[Task]:

@@ -18,7 +18,7 @@ from vidsr.channel import StopSignal
 from vidsr.errors import EncoderError, InterruptedByUser, NoSpaceError
 from vidsr.frames import Frame
 from vidsr.job import EncoderRequest, Job, RangeRequest, SizeRequest
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Event, Finished, Note, Started
 
 

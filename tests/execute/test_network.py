@@ -18,7 +18,7 @@ from vidsr.cli.main import run as command
 from vidsr.errors import NotAVideoError, SourceError, SourceMissingError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
 

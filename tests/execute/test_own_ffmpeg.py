@@ -35,13 +35,13 @@ from vidsr.errors import (
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame, PixelFormat
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume
-from vidsr.media import ffmpeg_encoder
-from vidsr.media.encoders import settings_for
-from vidsr.media.ffmpeg_encoder import FfmpegEncoder
-from vidsr.media.ffmpeg_program import program_settings
-from vidsr.media.probe import probe
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.source_color import source_color
+from vidsr.media.encode import ffmpeg_encoder
+from vidsr.media.encode.encoders import settings_for
+from vidsr.media.encode.ffmpeg_encoder import FfmpegEncoder
+from vidsr.media.encode.ffmpeg_program import program_settings
+from vidsr.media.read.probe import probe
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.read.source_color import source_color
 from vidsr.media.verify import verify
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()

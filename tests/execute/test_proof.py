@@ -13,7 +13,7 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines
 from vidsr.cli.main import run
 from vidsr.media.verify import Report, verify
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 
 # three frames of a small picture: a second of work
 SMALL = ["--frames", "0:3", "--scale", "1", "--backend", "torch", "--precision", "fp32"]

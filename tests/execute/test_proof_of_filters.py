@@ -14,14 +14,14 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from tests.straight import run_job
 from vidsr.cli.main import run as command
+from vidsr.damage import Damage, Kind
 from vidsr.errors import OutputError
 from vidsr.execute.proof import is_explained
 from vidsr.frames import Frame
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
-from vidsr.media.damage import Damage, Kind
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import Check
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Event, Finished
 
 FILTERS: list[dict[str, object]] = [

@@ -33,8 +33,8 @@ from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRequest
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.writer import Writer
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
 from vidsr.segments.workspace import Workspace, folder_of, read_contents
 
@@ -676,7 +676,7 @@ def test_a_source_without_frames_is_refused_and_leaves_nothing(
     def none(_: object) -> Iterator[Frame]:
         return iter(())
 
-    monkeypatch.setattr("vidsr.media.reader.Reader.frames", none)
+    monkeypatch.setattr("vidsr.media.read.reader.Reader.frames", none)
     for resume in ("auto", "never"):
         with pytest.raises(DamagedSourceError, match="gave no frame"):
             run_in_segments(clip, tmp_path / "out.mkv", repeat_2x, resume=resume)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vidsr.media.dither import forget_bands
+from vidsr.media.color.dither import forget_bands
 
 Clock = dict[str, int]
 

@@ -14,7 +14,7 @@ from vidsr.frames import Color, Frame, PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import ReuseMode
-from vidsr.media.color import assume
+from vidsr.media.color.convert import assume
 from vidsr.models.base import EVERYWHERE
 
 FORMAT = PixelFormat.parse("yuv420p")

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from vidsr.damage import Damage
 from vidsr.frames import ChromaLocation, Color, Frame
 from vidsr.job import Segment
-from vidsr.media.color import assume
+from vidsr.media.color.convert import assume
 from vidsr.media.containers import OutputFormat
-from vidsr.media.damage import Damage
-from vidsr.media.encoders import settings_for
+from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.writer import Writer
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.write.writer import Writer
 
 Change = Callable[[Iterator[Frame]], Iterable[Frame]]
 

@@ -8,14 +8,14 @@ from typing import cast
 
 import numpy as np
 
+from vidsr.damage import Damage
 from vidsr.frames import Color, Frame, Matrix, PixelFormat, Plane, Range
 from vidsr.job import Segment
-from vidsr.media.damage import Damage
-from vidsr.media.encoders import settings_for
+from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.reader import Reader
-from vidsr.media.writer import Writer, Written
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.write.writer import Writer, Written
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1)
 BT601 = Color(Matrix.SMPTE170M, Range.LIMITED, 1, 6)

@@ -6,7 +6,7 @@ import pytest
 
 from vidsr.errors import FrameFormatError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media.color import assume
+from vidsr.media.color.convert import assume
 
 YUV420 = PixelFormat.parse("yuv420p")
 GRAY = PixelFormat.parse("gray")

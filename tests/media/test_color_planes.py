@@ -21,7 +21,7 @@ from tests.media.color_reference import (
     zscale_to_rgb,
 )
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media.color import planes_to_rgb, rgb_to_planes
+from vidsr.media.color.convert import planes_to_rgb, rgb_to_planes
 
 LEFT, CENTER, TOPLEFT = ChromaLocation.LEFT, ChromaLocation.CENTER, ChromaLocation.TOPLEFT
 

@@ -19,9 +19,9 @@ from tests.media.color_reference import (
     tensors,
 )
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
-from vidsr.media import strips
-from vidsr.media.color import planes_to_rgb, rgb_to_planes
-from vidsr.media.dither import SIDE, threshold_bands
+from vidsr.media.color import strips
+from vidsr.media.color.convert import planes_to_rgb, rgb_to_planes
+from vidsr.media.color.dither import SIDE, threshold_bands
 
 YUV420 = PixelFormat.parse("yuv420p")
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)

@@ -13,12 +13,12 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
+from vidsr.damage import Damage
 from vidsr.errors import DamagedSourceError, NotAVideoError, VidsrError
 from vidsr.job import Segment
-from vidsr.media.damage import Damage
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.truncation import missing_bytes
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.truncation import missing_bytes
 
 
 def read(path: Path, segment: Segment | None = None, threads: int = 2) -> tuple[list[Fraction], list[Damage]]:

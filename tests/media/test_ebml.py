@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.media import ebml
-from vidsr.media.ebml import EbmlError, Element, Field, read_content, read_head, split
-from vidsr.media.matroska_ids import CRC32, VOID
-from vidsr.media.matroska_layout import find_parts, lay_out
-from vidsr.media.truncation import missing_bytes
+from vidsr.media.matroska import ebml
+from vidsr.media.matroska.ebml import EbmlError, Element, Field, read_content, read_head, split
+from vidsr.media.matroska.ids import CRC32, VOID
+from vidsr.media.matroska.layout import find_parts, lay_out
+from vidsr.media.read.truncation import missing_bytes
 
 
 def test_sizes_may_be_written_in_more_bytes_than_they_need() -> None:

@@ -18,7 +18,7 @@ from tests.media.remake import BT601, BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import (
+from vidsr.media.encode.encoders import (
     EncoderInfo,
     EncoderSettings,
     check_size,
@@ -28,8 +28,8 @@ from vidsr.media.encoders import (
     option_names,
     settings_for,
 )
-from vidsr.media.probe import probe
-from vidsr.media.writer import Writer
+from vidsr.media.read.probe import probe
+from vidsr.media.write.writer import Writer
 
 SOFTWARE = [
     "libx264",

@@ -15,13 +15,13 @@ from vidsr.channel import StopSignal
 from vidsr.errors import UnknownNameError, UsageError
 from vidsr.frames import Frame
 from vidsr.job import Deinterlace, Segment
-from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import FilterStep, parse_chain
-from vidsr.media.interlace import deinterlacing_steps, interlace_note, scan_of
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.filtered_reader import FilteredReader, Filtering
+from vidsr.media.read.interlace import deinterlacing_steps, interlace_note, scan_of
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.read.segment_reader import Stretch
 
 Clip = tuple[list[Fraction], list[str]]
 

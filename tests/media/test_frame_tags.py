@@ -12,11 +12,11 @@ from tests.media.reference import ffmpeg
 from vidsr.errors import FrameFormatError
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.job import Segment
-from vidsr.media.filtered_reader import Filtering
+from vidsr.media.color.frame_tags import color_of
 from vidsr.media.filters import PictureStream, outcome, parse_chain
-from vidsr.media.frame_tags import color_of
-from vidsr.media.probe import probe
-from vidsr.media.source_color import source_color
+from vidsr.media.read.filtered_reader import Filtering
+from vidsr.media.read.probe import probe
+from vidsr.media.read.source_color import source_color
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1, ChromaLocation.LEFT)
 

@@ -15,12 +15,12 @@ from tests.media.copies import copy
 from tests.media.remake import BT709, flat_planes, frames_of, remake
 from vidsr.errors import FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
-from vidsr.media.encoders import settings_for
+from vidsr.media.encode.encoders import settings_for
 from vidsr.media.geometry import is_turn
 from vidsr.media.pixels import has_alpha, planar_equivalent
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.writer import Writer
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.write.writer import Writer
 
 LAYOUTS = [
     "yuv420p10le.mkv", "yuv422p.mkv", "yuv444p.mkv", "yuv422p10le.mkv", "yuv444p12le.mkv", "gray.mkv",

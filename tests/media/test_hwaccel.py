@@ -23,15 +23,15 @@ from vidsr.channel import StopSignal
 from vidsr.cli.main import run
 from vidsr.frames import Frame
 from vidsr.job import Segment
-from vidsr.media import hardware
-from vidsr.media.demux import open_accelerated, open_source
-from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
-from vidsr.media.hardware import decodes_on_hardware, is_hardware_layout
 from vidsr.media.pixels import PlaneReader, fill
-from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.reader import Reader
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read import hardware
+from vidsr.media.read.demux import open_accelerated, open_source
+from vidsr.media.read.filtered_reader import FilteredReader, Filtering
+from vidsr.media.read.hardware import decodes_on_hardware, is_hardware_layout
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.segment_reader import Stretch
 
 
 def upscale(source: Path, output: Path, weights: Path, hwaccel: str) -> int:

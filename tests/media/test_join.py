@@ -13,8 +13,8 @@ from av.video.codeccontext import VideoCodecContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidsr.media.join import with_dts
-from vidsr.media.segment_writer import reorder_depth
+from vidsr.media.write.join import with_dts
+from vidsr.media.write.segment_writer import reorder_depth
 
 UNIT = Fraction(1, 1000)
 

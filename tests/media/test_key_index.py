@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded
 from vidsr.job import Segment
-from vidsr.media.key_index import KeyIndex
-from vidsr.media.probe import probe
+from vidsr.media.read.key_index import KeyIndex
+from vidsr.media.read.probe import probe
 
 
 @pytest.mark.parametrize(

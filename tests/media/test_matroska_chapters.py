@@ -18,8 +18,8 @@ from tests.media.remake import BT601, remake
 from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
-from vidsr.media.matroska_chapters import MOST_LAYERS, read_chapters
-from vidsr.media.probe import probe
+from vidsr.media.matroska.chapters import MOST_LAYERS, read_chapters
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
 UID, START, END, HIDDEN, ENABLED, TRACKS = "73c4", "91", "92", "98", "4598", "8f"

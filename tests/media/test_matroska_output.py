@@ -11,7 +11,7 @@ import pytest
 from tests.media import ebml_tree, reference
 from tests.media.clips import ClipShelf, anamorphic
 from tests.media.remake import BT601, remake
-from vidsr.media.matroska_output import HeaderChanges, TrackChange, UnknownLayoutError, complete
+from vidsr.media.matroska.output import HeaderChanges, TrackChange, UnknownLayoutError, complete
 from vidsr.media.verify import verify
 
 

@@ -17,12 +17,12 @@ from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import settings_for
-from vidsr.media.matroska_source import read_tracks
-from vidsr.media.plan import plan_streams
-from vidsr.media.probe import probe
+from vidsr.media.encode.encoders import settings_for
+from vidsr.media.matroska.source import read_tracks
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
-from vidsr.media.writer import Writer
+from vidsr.media.write.plan import plan_streams
+from vidsr.media.write.writer import Writer
 
 TAGS = {1: b"pt-BR", 2: b"pt-PT", 3: b"fr-CA", 4: b"es-419", 5: b"zh-Hant"}
 

@@ -13,12 +13,12 @@ from tests.media.ebml_tree import BCP47, LANGUAGE
 from tests.media.remake import BT601, remake
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.mp4_boxes import BoxError
-from vidsr.media.mp4_output import complete
-from vidsr.media.mp4_source import read_languages
-from vidsr.media.plan import plan_streams
-from vidsr.media.probe import probe
+from vidsr.media.mp4.boxes import BoxError
+from vidsr.media.mp4.output import complete
+from vidsr.media.mp4.source import read_languages
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
+from vidsr.media.write.plan import plan_streams
 
 
 @pytest.fixture(scope="module", params=["mp4", "mov"])

@@ -14,9 +14,9 @@ from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import remake
 from vidsr.job import Segment
-from vidsr.media.ass import Line, Succession, joined
 from vidsr.media.verify import verify
 from vidsr.media.verify.captions import Caption, first_difference
+from vidsr.media.write.ass import Line, Succession, joined
 
 EVENTS = r"""[Script Info]
 ScriptType: v4.00+

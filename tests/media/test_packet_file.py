@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from vidsr.errors import DamagedSegmentError
-from vidsr.media.packet_file import Head, PacketFileReader, PacketFileWriter, checked_digest
+from vidsr.media.write.packet_file import Head, PacketFileReader, PacketFileWriter, checked_digest
 
 UNIT = Fraction(1, 90_000)
 PTS = [5, 3008, 3010, 9000, 12_345, 12_346, 20_000, 2**40, 2**40 + 7]

@@ -19,7 +19,7 @@ from vidsr.errors import (
     SourceMissingError,
 )
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 
 
 def test_a_file_with_everything_is_described(clips: ClipShelf) -> None:

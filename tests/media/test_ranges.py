@@ -13,8 +13,8 @@ from tests.media.clips import ClipShelf
 from tests.media.remake import frames_of, remake
 from vidsr.errors import UsageError
 from vidsr.job import RangeRequest, Segment
-from vidsr.media.locate import locate, locate_frames, locate_times, presentation_times
-from vidsr.media.probe import probe
+from vidsr.media.read.locate import locate, locate_frames, locate_times, presentation_times
+from vidsr.media.read.probe import probe
 
 CLIPS = ["b_frames.mp4", "b_frames.mkv", "vfr.mkv", "late.ts", "negative.ts", "edit_list.mp4",
          "interlaced.mpg", "mpeg4.avi", "h264.avi", "raw.h264", "open_gop.ts", "pal8.gif"]  # fmt: skip

@@ -13,15 +13,15 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from vidsr.channel import StopSignal
+from vidsr.damage import Damage
 from vidsr.errors import DamagedSourceError, FrameSizeError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
-from vidsr.media.damage import Damage
-from vidsr.media.filtered_reader import FilteredReader, Filtering
 from vidsr.media.filters import parse_chain
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.filtered_reader import FilteredReader, Filtering
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.segment_reader import Stretch
 
 ALL = [Fraction(n, 25) for n in range(50)]
 

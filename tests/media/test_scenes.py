@@ -9,9 +9,9 @@ import pytest
 
 from tests.paths import SAMPLE
 from vidsr.frames import Color, Frame, PixelFormat
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
-from vidsr.media.scenes import Cutter, SceneMeter, SegmentLength
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.scenes import Cutter, SceneMeter, SegmentLength
 
 NOISE = np.random.default_rng(7).integers(0, 256, (144, 4000), dtype=np.uint8)
 

@@ -17,12 +17,12 @@ from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.copies import copy
 from tests.media.remake import remake
-from vidsr.media import passthrough
 from vidsr.media.clock import PacketClock
-from vidsr.media.demux import read_packets
-from vidsr.media.lanes import CopyLane
+from vidsr.media.read.demux import read_packets
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify import verify
+from vidsr.media.write import passthrough
+from vidsr.media.write.lanes import CopyLane
 
 SAMPLE = Fraction(1, 44100)
 MILLISECOND = Fraction(1, 1000)

@@ -15,10 +15,10 @@ from tests.reference_ffmpeg import ffmpeg
 from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import settings_for
-from vidsr.media.probe import probe
+from vidsr.media.encode.encoders import settings_for
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 
 MS = Fraction(1, 1000)
 

@@ -16,10 +16,10 @@ from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.filtered_reader import Filtering
 from vidsr.media.filters import parse_chain
-from vidsr.media.locate import locate_frames
-from vidsr.media.probe import probe
+from vidsr.media.read.filtered_reader import Filtering
+from vidsr.media.read.locate import locate_frames
+from vidsr.media.read.probe import probe
 from vidsr.media.time_code import NoTimeCodeError, TimeCode, follow_time_codes, label_after
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify import verify

@@ -14,11 +14,11 @@ import pytest
 from tests.media.clips import ClipShelf
 from tests.media.copies import copy
 from tests.media.reference import ffmpeg
+from vidsr.damage import Damage
 from vidsr.errors import SourceMissingError
 from vidsr.frames import Frame
-from vidsr.media.damage import Damage
-from vidsr.media.locate import locate_frames
-from vidsr.media.probe import probe
+from vidsr.media.read.locate import locate_frames
+from vidsr.media.read.probe import probe
 from vidsr.media.verify import Report, verify
 from vidsr.media.verify.captions import Caption, first_difference, plain_lines
 from vidsr.media.verify.frames import are_known

@@ -30,9 +30,9 @@ from vidsr.errors import (
     UsageError,
 )
 from vidsr.frames import Frame, PixelFormat
-from vidsr.media.encoders import settings_for
-from vidsr.media.probe import probe
-from vidsr.media.writer import Writer
+from vidsr.media.encode.encoders import settings_for
+from vidsr.media.read.probe import probe
+from vidsr.media.write.writer import Writer
 
 YUV420 = PixelFormat.parse("yuv420p")
 

@@ -18,7 +18,7 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.cli.main import run
 from vidsr.errors import FrameError, FrameFormatError, FrameSizeError, ToolMissingError
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 from vidsr.metrics import vmaf
 from vidsr.metrics.compare import Comparison, compare
 from vidsr.metrics.meeting import arrange

@@ -11,9 +11,9 @@ import pytest
 from tests.preview.reference import reference_picture
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.frames import Color, Frame, PixelFormat
-from vidsr.media.color import assume
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
+from vidsr.media.color.convert import assume
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
 from vidsr.preview.display import Pixels, Turn, pixels, square_size
 
 

@@ -11,8 +11,8 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines
 from vidsr.errors import UsageError
 from vidsr.job import Segment
-from vidsr.media.probe import probe
-from vidsr.media.reader import Reader
+from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
 from vidsr.preview import moments
 from vidsr.preview.moments import Moment, at, choose, places, spread
 

@@ -14,7 +14,7 @@ from av.packet import Packet
 
 from vidsr.errors import JobChangedError, JobError, JobRunningError, OutputError
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.packet_file import Head, PacketFileWriter
+from vidsr.media.write.packet_file import Head, PacketFileWriter
 from vidsr.segments.identity import digest
 from vidsr.segments.journal import Journal
 from vidsr.segments.listing import list_jobs

@@ -20,8 +20,8 @@ from vidsr.channel import Stopped, StopSignal
 from vidsr.errors import InterruptedByUser, UsageError
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, Receipt, Resume
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.standard_streams import STANDARD
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.write.standard_streams import STANDARD
 from vidsr.progress.events import Event, Fetching, Joining, Show, Working
 
 LOOK_UP_SECONDS = 0.2

@@ -10,7 +10,7 @@ import av.filter
 from av.video.stream import VideoStream
 
 from vidsr.errors import EncoderError
-from vidsr.media.demux import reason
+from vidsr.media.read.demux import reason
 
 RATE = 24
 

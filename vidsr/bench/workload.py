@@ -22,12 +22,12 @@ from vidsr.execute.network import open_network
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
-from vidsr.media.encoders import settings_for
+from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.reader import Reader
-from vidsr.media.source_color import source_color
-from vidsr.media.writer import Writer
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.source_color import source_color
+from vidsr.media.write.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset
 from vidsr.weights.store import load_network

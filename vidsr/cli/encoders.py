@@ -11,14 +11,14 @@ import click
 from vidsr.presets import DEFAULT_MODEL, EncoderDefaults, find_preset
 
 if TYPE_CHECKING:
-    from vidsr.media.encoders import EncoderInfo
+    from vidsr.media.encode.encoders import EncoderInfo
 
 
 @click.command(short_help="List the video encoders of this machine.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def encoders(as_json: bool) -> None:
     """List the encoders of this machine: quality range, speed presets, pixel formats, containers."""
-    from vidsr.media.encoders import list_encoders
+    from vidsr.media.encode.encoders import list_encoders
 
     defaults = find_preset(DEFAULT_MODEL).encoder
     found = [_as_used(encoder, defaults) for encoder in list_encoders()]

@@ -19,7 +19,7 @@ from vidsr.cli.moments import LengthType, TimeOfDayType, next_time
 from vidsr.cli.options import TIME, GroupedCommand, option_group
 from vidsr.cli.upscale import job_of, upscale
 from vidsr.errors import TooLateError, UsageError
-from vidsr.media.standard_streams import STANDARD
+from vidsr.media.write.standard_streams import STANDARD
 from vidsr.presets import DEFAULT_MODEL, find_preset, list_presets
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from vidsr.media.probe import SourceInfo, StreamInfo
+    from vidsr.media.read.probe import SourceInfo, StreamInfo
 
 # H.273 tables 2 and 3, in the words FFmpeg has for them and, of the transfers that are curves of HDR, people
 _PRIMARIES = {
@@ -53,7 +53,7 @@ _TRANSFERS = {
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
-    from vidsr.media.probe import probe
+    from vidsr.media.read.probe import probe
 
     found = probe(source, allow_network=allow_network)
     if as_json:
@@ -83,8 +83,8 @@ def describe(info: SourceInfo) -> Iterator[str]:
 
 
 def _chapters(info: SourceInfo) -> Iterator[str]:
-    from vidsr.media.demux import is_address
-    from vidsr.media.matroska_chapters import read_chapters
+    from vidsr.media.matroska.chapters import read_chapters
+    from vidsr.media.read.demux import is_address
 
     in_full = None if is_address(info.path) else read_chapters(info.path)
     if in_full is not None and in_full.beyond_a_list:

@@ -14,7 +14,7 @@ from vidsr.cli.interrupts import interruptible
 from vidsr.cli.loading import loading
 from vidsr.durable import write_whole
 from vidsr.errors import ToolMissingError, UsageError
-from vidsr.media.standard_streams import STANDARD
+from vidsr.media.write.standard_streams import STANDARD
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,7 +69,7 @@ def metrics(
     with loading():
         from rich.console import Console
 
-        from vidsr.media.probe import probe
+        from vidsr.media.read.probe import probe
         from vidsr.metrics.compare import compare
         from vidsr.metrics.meeting import arrange
 
@@ -95,7 +95,7 @@ def _check_files(
     compared: tuple[Path, Path], json_file: Path | None, plot: Path | None, *, overwrite: bool
 ) -> None:
     """Refuse now what would be refused at the end."""
-    from vidsr.media.target import check_target
+    from vidsr.media.write.target import check_target
 
     for file in (json_file, plot):
         if file is not None and file != STANDARD:

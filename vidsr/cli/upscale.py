@@ -38,7 +38,7 @@ from vidsr.job import (
     ReuseMode,
     SizeChange,
 )
-from vidsr.media.standard_streams import STANDARD, claim_stdout, spooled
+from vidsr.media.write.standard_streams import STANDARD, claim_stdout, spooled
 from vidsr.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:

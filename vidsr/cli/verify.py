@@ -53,8 +53,8 @@ def verify(
     Exit code 0 if nothing is lost, 1 if something is.
     """
     with loading():
-        from vidsr.media.locate import locate
-        from vidsr.media.probe import probe
+        from vidsr.media.read.locate import locate
+        from vidsr.media.read.probe import probe
         from vidsr.media.verify import verify as compare
 
     wish = RangeRequest(start, end, *(frames or (None, None)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from vidsr.bench.work import work_of
 from vidsr.estimate.predict import Prediction
 from vidsr.job import Job
-from vidsr.media.encoder_table import KNOWN
+from vidsr.media.encode.encoder_table import KNOWN
 from vidsr.models.architecture import Architecture
 from vidsr.presets import find_preset
 

@@ -13,7 +13,7 @@ from typing import Any
 from av.packet import Packet
 
 from vidsr.frames import Frame
-from vidsr.media.segment_writer import SegmentCoding
+from vidsr.media.write.segment_writer import SegmentCoding
 
 Clock = Callable[[], float]
 

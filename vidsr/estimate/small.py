@@ -17,7 +17,7 @@ from vidsr.estimate.counting import CountingSink
 from vidsr.estimate.plan import Plan, plan_pieces
 from vidsr.estimate.stretches import Range, open_stretches
 from vidsr.execute.prepare import Prepared
-from vidsr.media.segment_writer import SegmentCoding
+from vidsr.media.write.segment_writer import SegmentCoding
 
 
 @dataclass(frozen=True, slots=True)

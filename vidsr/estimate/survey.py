@@ -20,7 +20,7 @@ from vidsr.estimate.scan import SourceLog, scan
 from vidsr.execute.prepare import Engine, Prepared, open_engine, prepare
 from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
-from vidsr.media.plan import Fate, plan_streams
+from vidsr.media.write.plan import Fate, plan_streams
 from vidsr.presets import DEFAULT_MODEL
 from vidsr.progress.events import Show
 from vidsr.progress.words import duration_words

@@ -10,9 +10,9 @@ from vidsr.execute.flow import check_frames, open_run, save_segment
 from vidsr.execute.outcome import working
 from vidsr.execute.prepare import Engine
 from vidsr.job import Segment
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.segment_reader import Stretch
-from vidsr.media.segment_writer import SegmentWriter
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.write.segment_writer import SegmentWriter
 
 
 @dataclass(frozen=True)

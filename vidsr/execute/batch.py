@@ -11,7 +11,7 @@ from typing import Literal
 
 from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
 from vidsr.job import Job, Receipt
-from vidsr.media.probe import probe
+from vidsr.media.read.probe import probe
 from vidsr.progress.events import Failed, NextInQueue, Show
 from vidsr.segments.workspace import clear_up
 

@@ -41,7 +41,7 @@ from vidsr.execute.messages import (
 from vidsr.execute.together import divided, working_together
 from vidsr.execute.worker_process import serve
 from vidsr.job import Job, Segment
-from vidsr.media.key_index import KeyIndex
+from vidsr.media.read.key_index import KeyIndex
 from vidsr.pipeline import TICK_SECONDS
 from vidsr.progress.events import Note, Working
 

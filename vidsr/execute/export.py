@@ -11,12 +11,12 @@ from vidsr.execute.identity import changes_of_source
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.encoders import EncoderSettings
-from vidsr.media.filtered_reader import Filtering
+from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.filters import FilterStep
-from vidsr.media.join import join
-from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.writer import Writer, Written
+from vidsr.media.read.filtered_reader import Filtering
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.write.join import join
+from vidsr.media.write.writer import Writer, Written
 from vidsr.segments.workspace import Contents, folder_of, read_contents
 
 

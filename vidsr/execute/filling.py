@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vidsr.channel import StopSignal
+from vidsr.damage import Damage
 from vidsr.errors import InterruptedByUser
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.damage import Damage
 from vidsr.progress.events import Show, Stopping
 from vidsr.segments.coverage import overlap, start_key
 from vidsr.segments.workspace import Workspace

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidsr.channel import StopSignal
+from vidsr.damage import Damage
 from vidsr.errors import DamagedSourceError, SourceError, VidsrError
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.job import Job, Segment
-from vidsr.media.damage import Damage
-from vidsr.media.filtered_reader import FilteredReader
-from vidsr.media.segment_reader import SegmentReader
-from vidsr.media.segment_writer import SegmentWriter
-from vidsr.media.writer import Writer
+from vidsr.media.read.filtered_reader import FilteredReader
+from vidsr.media.read.segment_reader import SegmentReader
+from vidsr.media.write.segment_writer import SegmentWriter
+from vidsr.media.write.writer import Writer
 from vidsr.pipeline import FrameSink, FrameSource, Run
 
 QUEUE_BYTES = 512 * 2**20

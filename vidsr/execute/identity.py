@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from vidsr import __version__
 from vidsr.execute.prepare import Prepared
-from vidsr.media.demux import is_address, location_of
-from vidsr.media.ffmpeg_program import version_of
-from vidsr.media.probe import SourceInfo
+from vidsr.media.encode.ffmpeg_program import version_of
+from vidsr.media.read.demux import is_address, location_of
+from vidsr.media.read.probe import SourceInfo
 from vidsr.segments.identity import Identity, changes, source_identity
 
 _DEVICE_NUMBER = re.compile(r":\d+\b")

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from vidsr.errors import DeviceError
 from vidsr.job import Segment
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 
 Worker = TypeVar("Worker", bound=Hashable)
 

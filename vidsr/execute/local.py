@@ -10,7 +10,7 @@ from vidsr.execute.outcome import finished, receipt_of, working
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.execute.proof import prove
 from vidsr.job import Receipt
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.progress.events import Note, Show
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vidsr import errors
 from vidsr.errors import VidsrError
 from vidsr.job import SegmentReceipt
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.pipeline import Snapshot
 
 # From a worker

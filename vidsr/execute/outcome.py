@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vidsr.damage import Damage
 from vidsr.execute.prepare import Engine
 from vidsr.job import Receipt
-from vidsr.media.damage import Damage
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 from vidsr.pipeline import Snapshot
 from vidsr.progress.events import Finished, Reused, Working
 

@@ -14,7 +14,7 @@ from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.picture import Picture
 from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encoders import (
+from vidsr.media.encode.encoders import (
     RATE_CONTROLS,
     RAW,
     EncoderSettings,
@@ -22,7 +22,7 @@ from vidsr.media.encoders import (
     held_color,
     settings_for,
 )
-from vidsr.media.ffmpeg_program import program_settings
+from vidsr.media.encode.ffmpeg_program import program_settings
 from vidsr.media.rec709 import rec709
 from vidsr.presets import EncoderDefaults, Preset
 

@@ -20,21 +20,21 @@ from vidsr.frames import PixelFormat
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.job import Job, Segment
-from vidsr.media.encoders import EncoderSettings
-from vidsr.media.filtered_reader import FilteredReader, Filtering
+from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.filters import parse_chain
-from vidsr.media.hardware import decodes_on_hardware
-from vidsr.media.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
-from vidsr.media.locate import locate
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.probe import SourceInfo, probe
+from vidsr.media.read.filtered_reader import FilteredReader, Filtering
+from vidsr.media.read.hardware import decodes_on_hardware
+from vidsr.media.read.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
+from vidsr.media.read.locate import locate
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.read.segment_reader import SegmentReader, Stretch
+from vidsr.media.read.source_color import source_color
 from vidsr.media.rec709 import rec709_steps
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.segment_reader import SegmentReader, Stretch
-from vidsr.media.segment_writer import SegmentCoding
-from vidsr.media.source_color import source_color
-from vidsr.media.standard_streams import claim_stdout
-from vidsr.media.writer import Writer
+from vidsr.media.write.segment_writer import SegmentCoding
+from vidsr.media.write.standard_streams import claim_stdout
+from vidsr.media.write.writer import Writer
 from vidsr.presets import Preset
 from vidsr.progress.events import Show, Started
 from vidsr.weights.store import LoadedGraph, LoadedNetwork

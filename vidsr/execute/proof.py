@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidsr.damage import Damage
 from vidsr.errors import OutputError
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import PixelFormat
-from vidsr.media.damage import Damage
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.probe import SourceInfo
+from vidsr.media.read.probe import SourceInfo
 from vidsr.media.verify import Check, Intent, verify
-from vidsr.media.writer import Writer
+from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Show, Verifying
 
 _OF_THE_CONTAINER = frozenset({"unreadable", "truncated"})

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vidsr.channel import StopSignal
+from vidsr.damage import united
 from vidsr.errors import InterruptedByUser, JobChangedError, OutputError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
@@ -29,13 +30,12 @@ from vidsr.execute.outcome import finished, receipt_of
 from vidsr.execute.prepare import Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt, Resume
-from vidsr.media.damage import united
-from vidsr.media.demux import is_address
-from vidsr.media.join import join
-from vidsr.media.key_index import KeyIndex
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.target import check_name, check_target
-from vidsr.media.writer import Writer
+from vidsr.media.read.demux import is_address
+from vidsr.media.read.key_index import KeyIndex
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.write.join import join
+from vidsr.media.write.target import check_name, check_target
+from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
 from vidsr.segments.coverage import missing

@@ -8,7 +8,7 @@ from vidsr.execute.filling import Filling
 from vidsr.execute.leases import Task
 from vidsr.execute.messages import Progress
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.key_index import KeyIndex
+from vidsr.media.read.key_index import KeyIndex
 from vidsr.progress.events import Working
 
 

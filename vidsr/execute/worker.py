@@ -13,9 +13,9 @@ from vidsr.channel import StopSignal
 from vidsr.execute.flow import open_run, save_segment
 from vidsr.execute.prepare import open_engine, prepare
 from vidsr.job import Job, SegmentReceipt
-from vidsr.media.scenes import SegmentLength
-from vidsr.media.segment_reader import Stretch
-from vidsr.media.segment_writer import SegmentWriter
+from vidsr.media.read.scenes import SegmentLength
+from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.write.segment_writer import SegmentWriter
 from vidsr.pipeline import Snapshot
 
 

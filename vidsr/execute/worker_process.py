@@ -31,7 +31,7 @@ from vidsr.execute.messages import (
 )
 from vidsr.execute.worker import SegmentWorker
 from vidsr.job import Job, SegmentReceipt
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.pipeline import Snapshot
 from vidsr.segments.workspace import Workspace
 

@@ -26,8 +26,8 @@ from vidsr.infer.packing import Grid, least_multiple
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
 from vidsr.infer.tiles import Span, Tile
-from vidsr.media.chroma import Axis, ChromaGrid
-from vidsr.media.color import rgb_to_planes
+from vidsr.media.color.chroma import Axis, ChromaGrid
+from vidsr.media.color.convert import rgb_to_planes
 from vidsr.models.base import EVERYWHERE
 
 LEAST_BLOCK = 32

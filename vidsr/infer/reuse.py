@@ -25,7 +25,7 @@ from vidsr.infer.render import Renderer, Rendering, paste
 from vidsr.infer.tiles import Tile
 from vidsr.infer.transfer import Download, Transfer
 from vidsr.job import ReuseMode
-from vidsr.media.strips import in_this_thread
+from vidsr.media.color.strips import in_this_thread
 
 MEMORY_BYTES = 512 * 2**20
 """What remembered pictures may take: 40 of 640x480 at x4 would fit, 5 of 1920x1080."""

@@ -24,7 +24,7 @@ from vidsr.infer.reuse import Reuse, ReuseCounts
 from vidsr.infer.tiles import TiledBackend
 from vidsr.infer.transfer import Download, Transfer, open_transfer
 from vidsr.job import REUSE_TOLERANCE, ReuseMode
-from vidsr.media.color import planes_to_rgb
+from vidsr.media.color.convert import planes_to_rgb
 from vidsr.models.base import EVERYWHERE
 
 

@@ -20,9 +20,9 @@ from av.video.frame import VideoFrame
 
 from vidsr.errors import FrameError, UnknownNameError, UsageError
 from vidsr.frames import Color, Matrix
-from vidsr.media.demux import reason
+from vidsr.media.color.frame_tags import UNSPECIFIED, color_of
 from vidsr.media.ffmpeg_log import ERROR, INFO, listening
-from vidsr.media.frame_tags import UNSPECIFIED, color_of
+from vidsr.media.read.demux import reason
 
 TRIAL_FRAMES = 64
 """How many pictures a chain may take before it gives one; the longest look-ahead in use (minterpolate,

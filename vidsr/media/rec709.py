@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from vidsr.errors import UsageError
 from vidsr.frames import Color, Matrix, PixelFormat
+from vidsr.media.color.hdr import HDR_TRANSFERS
 from vidsr.media.filters import FilterStep
-from vidsr.media.hdr import HDR_TRANSFERS
 
 BT709_PRIMARIES = 1
 BT709_TRANSFERS = frozenset({1, 6, 14, 15})

@@ -12,7 +12,7 @@ from fractions import Fraction
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from vidsr.media.hdr import side_data
+from vidsr.media.color.hdr import side_data
 
 STEREO_KEY = "stereo_mode"
 

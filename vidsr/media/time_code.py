@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.demux import is_address
-from vidsr.media.locate import frames_before
-from vidsr.media.probe import TIME_CODE_KEY, SourceInfo
+from vidsr.media.read.demux import is_address
+from vidsr.media.read.locate import frames_before
+from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
 
 Tags = tuple[tuple[str, str], ...]

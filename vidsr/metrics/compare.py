@@ -18,9 +18,9 @@ from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 
 from vidsr.errors import DamagedSourceError, FrameError, FrameFormatError
-from vidsr.media.demux import reason
-from vidsr.media.probe import SourceInfo
-from vidsr.media.reader import Reader
+from vidsr.media.read.demux import reason
+from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.reader import Reader
 from vidsr.metrics.meeting import Meeting, Side
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from vidsr.frames import Frame, Plane
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
 from vidsr.job import Receipt, Segment
-from vidsr.media.color import planes_to_rgb, rgb_to_planes
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.color.convert import planes_to_rgb, rgb_to_planes
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.pipeline import Pending, Run
 from vidsr.preview.display import Turn
 from vidsr.progress.events import Note, Show

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidsr.frames import Color, Frame
 from vidsr.infer.resize import resize
-from vidsr.media.color import planes_to_rgb
+from vidsr.media.color.convert import planes_to_rgb
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3), R'G'B'."""

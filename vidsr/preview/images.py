@@ -17,9 +17,9 @@ from av.video.frame import VideoFrame
 from vidsr.errors import EncoderError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.resize import resize
-from vidsr.media.color import rgb_to_planes
-from vidsr.media.demux import reason
+from vidsr.media.color.convert import rgb_to_planes
 from vidsr.media.pixels import fill
+from vidsr.media.read.demux import reason
 from vidsr.preview.display import Pixels
 
 JFIF = Color(Matrix.SMPTE170M, Range.FULL, chroma_location=ChromaLocation.CENTER)

@@ -14,9 +14,9 @@ from pathlib import Path
 from vidsr.channel import StopSignal
 from vidsr.execute.prepare import Prepared, prepare
 from vidsr.job import Job, SizeRequest
-from vidsr.media.hdr import HDR_TRANSFERS
-from vidsr.media.locate import locate_times
-from vidsr.media.target import check_target
+from vidsr.media.color.hdr import HDR_TRANSFERS
+from vidsr.media.read.locate import locate_times
+from vidsr.media.write.target import check_target
 from vidsr.presets import find_preset
 from vidsr.preview import moments
 from vidsr.preview.album import Album

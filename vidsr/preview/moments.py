@@ -17,10 +17,10 @@ import numpy as np
 from vidsr.errors import DamagedSourceError, UsageError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
-from vidsr.media.locate import ROUNDING, presentation_times
-from vidsr.media.probe import SourceInfo
-from vidsr.media.reader import Reader
-from vidsr.media.scenes import NEW_SCENE, SceneMeter
+from vidsr.media.read.locate import ROUNDING, presentation_times
+from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.reader import Reader
+from vidsr.media.read.scenes import NEW_SCENE, SceneMeter
 
 WHOLE_SECONDS = 60
 """Up to this length every frame is looked at: a few seconds' decoding."""

@@ -17,9 +17,9 @@ from vidsr.execute.flow import open_run
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.frames import Frame
 from vidsr.job import Segment
-from vidsr.media.filtered_reader import Filtering
-from vidsr.media.probe import SourceInfo
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.filtered_reader import Filtering
+from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.preview.moments import Moment
 
 FILTER_LEAD_SECONDS = 2

@@ -33,7 +33,7 @@ from vidsr.errors import (
     OutputError,
 )
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.packet_file import PacketFileReader, checked_digest
+from vidsr.media.write.packet_file import PacketFileReader, checked_digest
 from vidsr.segments.coverage import overlap, start_key
 from vidsr.segments.identity import Identity, changes, digest, sample
 from vidsr.segments.journal import Journal, Record

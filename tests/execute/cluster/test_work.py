@@ -13,7 +13,7 @@ from vidsr.execute.cluster.orders import Answer, Piece
 from vidsr.execute.cluster.work import Work
 from vidsr.execute.leases import Task
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 
 SEGMENT = Segment(0, 100)
 RECEIPT = SegmentReceipt(SEGMENT)

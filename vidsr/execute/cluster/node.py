@@ -34,7 +34,7 @@ from vidsr.execute.messages import Failed, Progress
 from vidsr.execute.worker import SegmentWorker
 from vidsr.execute.worker_process import PROGRESS_SECONDS
 from vidsr.job import SegmentReceipt
-from vidsr.media.segment_reader import Stretch
+from vidsr.media.read.segment_reader import Stretch
 from vidsr.pipeline import Snapshot
 from vidsr.segments.workspace import Workspace
 

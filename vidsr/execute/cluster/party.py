@@ -28,7 +28,7 @@ from vidsr.execute.filling import Filling
 from vidsr.execute.prepare import Prepared
 from vidsr.execute.together import divided
 from vidsr.job import Segment
-from vidsr.media.key_index import KeyIndex
+from vidsr.media.read.key_index import KeyIndex
 from vidsr.progress.events import Note, Show
 from vidsr.segments.workspace import UNFINISHED_SUFFIX, Workspace
 

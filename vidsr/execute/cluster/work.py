@@ -24,7 +24,7 @@ from vidsr.execute.leases import MAX_DEATHS, Task
 from vidsr.execute.messages import Failed, Progress
 from vidsr.execute.together import working_together
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.media.packet_file import checked_digest
+from vidsr.media.write.packet_file import checked_digest
 from vidsr.pipeline import TICK_SECONDS
 from vidsr.progress.events import Note, Show, Working
 

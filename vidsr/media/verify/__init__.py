@@ -13,19 +13,16 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from vidsr.damage import Damage
 from vidsr.errors import SourceError
 from vidsr.frames import Color
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.damage import Damage
-from vidsr.media.encoders import held_in
-from vidsr.media.matroska_extras import matroska_extras
-from vidsr.media.plan import Fate, plan_streams, with_tags_of
-from vidsr.media.probe import SourceInfo, probe
-from vidsr.media.source_color import source_color
+from vidsr.media.encode.encoders import held_in
+from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.source_color import source_color
 from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
-from vidsr.media.unsaid import filled
 from vidsr.media.verify.appearance import (
     check_color,
     check_hdr,
@@ -48,6 +45,9 @@ from vidsr.media.verify.streams import (
     check_tags,
     pair_streams,
 )
+from vidsr.media.write.matroska_extras import matroska_extras
+from vidsr.media.write.plan import Fate, plan_streams, with_tags_of
+from vidsr.media.write.unsaid import filled
 
 __all__ = ["Check", "Intent", "Report", "verify"]
 

@@ -18,10 +18,10 @@ import av.error
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
-from vidsr.media.ass import is_drawing
-from vidsr.media.demux import read_packets
-from vidsr.media.probe import SourceInfo
+from vidsr.media.read.demux import read_packets
+from vidsr.media.read.probe import SourceInfo
 from vidsr.media.timeline import Timeline
+from vidsr.media.write.ass import is_drawing
 
 SHORTEST_SECONDS = Fraction(5, 1000)
 """Moments shorter than this are not compared: clocks of a millisecond, added up, differ by that much."""

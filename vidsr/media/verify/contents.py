@@ -18,12 +18,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
+from vidsr.damage import Damage
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
-from vidsr.media.damage import Damage
-from vidsr.media.demux import read_packets
 from vidsr.media.ffmpeg_log import ERROR, Heard, listening
-from vidsr.media.locate import presentation_times
-from vidsr.media.probe import SourceInfo
+from vidsr.media.read.demux import read_packets
+from vidsr.media.read.locate import presentation_times
+from vidsr.media.read.probe import SourceInfo
 
 NO_STAMP = -(2**63)
 """Stands for a missing time stamp, as FFmpeg's own constant does."""

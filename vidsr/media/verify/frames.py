@@ -14,12 +14,12 @@ from itertools import chain, pairwise
 
 import av.error
 
+from vidsr.damage import Damage
 from vidsr.job import Segment
 from vidsr.media.clock import Clock
-from vidsr.media.damage import Damage
-from vidsr.media.demux import main_video_stream, read_packets
-from vidsr.media.locate import presentation_times
-from vidsr.media.probe import SourceInfo
+from vidsr.media.read.demux import main_video_stream, read_packets
+from vidsr.media.read.locate import presentation_times
+from vidsr.media.read.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.contents import Contents
 from vidsr.media.verify.report import Check, Json, passed

@@ -16,9 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.passthrough import SUBTITLE_LOOKBACK_SECONDS
-from vidsr.media.plan import Fate
-from vidsr.media.probe import StreamInfo
+from vidsr.media.read.probe import StreamInfo
 from vidsr.media.timeline import HIDDEN_LEAD_SECONDS, Timeline
 from vidsr.media.verify.captions import first_difference, read_captions
 from vidsr.media.verify.contents import (
@@ -31,6 +29,8 @@ from vidsr.media.verify.contents import (
 )
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.verify.streams import Carried, kind_of
+from vidsr.media.write.passthrough import SUBTITLE_LOOKBACK_SECONDS
+from vidsr.media.write.plan import Fate
 
 Times = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from vidsr.damage import Damage
 from vidsr.errors import FrameFormatError
 from vidsr.frames import Color
-from vidsr.media.damage import Damage
 from vidsr.media.pixels import PlaneReader
 from vidsr.media.verify.contents import Contents
 from vidsr.media.verify.frames import FrameMatch

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vidsr.media.damage import Damage
+from vidsr.damage import Damage
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 

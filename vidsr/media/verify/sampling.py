@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidsr.media.clock import Clock
-from vidsr.media.demux import main_video_stream, read_packets, reason
+from vidsr.media.read.demux import main_video_stream, read_packets, reason
 from vidsr.media.verify.contents import KEY_FRAME, Contents, PacketLog
 
 DECODED_PIXELS = 1_000_000_000

@@ -16,12 +16,14 @@ from itertools import zip_longest
 import av
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.matroska_chapters import MatroskaChapters, read_chapters
-from vidsr.media.matroska_extras import MatroskaExtras
-from vidsr.media.matroska_source import read_identity
-from vidsr.media.plan import Fate, StreamPlan
-from vidsr.media.probe import TIME_CODE_KEY, SourceInfo, StreamInfo
-from vidsr.media.tags import (
+from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
+from vidsr.media.matroska.source import read_identity
+from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo, StreamInfo
+from vidsr.media.timeline import ChapterInfo, Timeline
+from vidsr.media.verify.report import Check, Json, passed
+from vidsr.media.write.matroska_extras import MatroskaExtras
+from vidsr.media.write.plan import Fate, StreamPlan
+from vidsr.media.write.tags import (
     HELD_DISPOSITIONS,
     global_tags,
     holds_language_tag,
@@ -29,8 +31,6 @@ from vidsr.media.tags import (
     lost_stream_tags,
     stream_tags,
 )
-from vidsr.media.timeline import ChapterInfo, Timeline
-from vidsr.media.verify.report import Check, Json, passed
 
 CHAPTER_TRACK = "bin_data"
 """The text track that FFmpeg's MP4 muxer keeps chapter titles in; it is no stream of its own right."""

@@ -1,0 +1,511 @@
+"""Video encoders: which ones there are, what each knob is called, and settings that have been checked.
+
+Names, options and sizes are refused here, before a frame is computed: FFmpeg itself accepts unknown
+options in silence. It knows codecs, never files or frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import av
+import av.error
+from av.codec.codec import UnknownCodecError
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import names as video_format_names  # type: ignore[attr-defined]  # missing in the stubs
+
+from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
+from vidsr.frames import Color, Matrix, PixelFormat, Range
+from vidsr.media.color.hdr import HdrMetadata
+from vidsr.media.containers import OutputFormat
+from vidsr.media.encode.encoder_table import KNOWN, Known, Quality
+from vidsr.media.ffmpeg_log import WARNING, listening
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints 20 lines to stderr for each encoder; 1 = errors only
+
+_REPACKED = {
+    "nv12": "yuv420p",
+    "p010le": "yuv420p10le",
+    "nv16": "yuv422p",
+    "p210le": "yuv422p10le",
+}
+_REPACKED_RGB = {"rgb24": "gbrp", "bgr0": "gbrp"}
+"""Layouts of encoders that take no planar one, and the planar layout that holds the same samples. RGB only
+for those that also store RGB: AMD's and Intel's would convert it, with a matrix of their own choice."""
+
+_STORES_RGB = frozenset({"libx264rgb", "ffv1"})
+
+RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
+"""Options with which a user takes the choice of quality into their own hands."""
+
+RAW = "rawvideo"
+"""The encoder that codes nothing: samples as they are, for pipes."""
+
+PROBED_SIZE = (640, 480)
+"""Trial openings use it; below 160 lines some hardware encoders refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """One encoder of this machine.
+
+    available: whether a trial opening succeeded; `problem` says why not.
+    pixel_formats: the planar ones vidsr can feed it. bits: their depths.
+    """
+
+    name: str
+    codec: str
+    about: str
+    available: bool
+    problem: str | None
+    quality: Quality | None
+    presets: tuple[str, ...]
+    default_preset: str | None
+    pixel_formats: tuple[str, ...]
+    bits: tuple[int, ...]
+    containers: tuple[str, ...]
+    hardware: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Everything an encoder is opened with, checked.
+
+    pixel_format: the planar layout of the frames to write. coded_format: the layout the encoder is
+        opened with, where that is another one with the same samples (nv12 for yuv420p).
+    options: the complete FFmpeg options, quality and preset among them.
+    post_filters: what the frames go through just before they are encoded.
+    program: path of the ffmpeg that is to encode, "" = FFmpeg's libraries in this process.
+    """
+
+    name: str
+    crf: float | None
+    preset: str | None
+    pixel_format: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 0
+    coded_format: str = ""
+    post_filters: str = ""
+    program: str = ""
+
+    @property
+    def layout(self) -> PixelFormat:
+        return PixelFormat.parse(self.pixel_format)
+
+    def to_json(self) -> dict[str, Any]:
+        return {known.name: getattr(self, known.name) for known in fields(self)} | {
+            "options": dict(self.options)
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EncoderSettings:
+        """Raises KeyError or TypeError for anything but what `to_json` gives."""
+        return cls(**{**values, "options": MappingProxyType(dict(values["options"]))})
+
+
+def list_encoders() -> list[EncoderInfo]:
+    """All encoders vidsr has settings for and this PyAV was built with, software first."""
+    return [_describe(name) for name in KNOWN if _codec_exists(name)]
+
+
+def settings_for(
+    name: str,
+    *,
+    crf: float | None = None,
+    preset: str | None = None,
+    pixel_format: str | None = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+    source: PixelFormat,
+    container: str = "matroska",
+    threads: int = 0,
+) -> EncoderSettings:
+    """Check wishes against what the encoder knows, and fill in defaults.
+
+    source: layout of the frames as decoded; decides the output's where `pixel_format` does not.
+    container: the muxer's name ("matroska", "mp4", ...).
+
+    Raises UnknownNameError (encoder, preset, pixel format, option), UsageError (quality out of range),
+    EncoderError (the container cannot hold the codec, the encoder does not open on this machine).
+    """
+    if not _codec_exists(name):
+        known = [n for n in KNOWN if _codec_exists(n)]
+        raise UnknownNameError("encoder", name, known, "vidsr encoders")
+    known_encoder = KNOWN.get(name, Known(""))
+    check_container(name, av.Codec(name, "w").canonical_name, container)
+    settings = fill_in(
+        name,
+        known_encoder,
+        _planar_formats(name),
+        option_names(name),
+        crf=crf,
+        preset=preset,
+        pixel_format=pixel_format,
+        options=options,
+        source=source,
+    )
+    settings = replace(settings, threads=threads)
+    problem = trial_open(settings, *PROBED_SIZE)
+    if problem is not None:
+        raise _refusal(name, known_encoder, problem)
+    return settings
+
+
+def fill_in(
+    name: str,
+    known: Known,
+    formats: Mapping[str, str],
+    taken: frozenset[str],
+    *,
+    crf: float | None,
+    preset: str | None,
+    pixel_format: str | None,
+    options: Mapping[str, str],
+    source: PixelFormat,
+    program: str = "",
+) -> EncoderSettings:
+    """Wishes as an encoder's options, defaults in the place of what is not wished.
+
+    known: with no `presets` where only the encoder itself knows them. formats: as `planar_formats` gives
+    them. taken: the names of all options. Raises UnknownNameError, UsageError, EncoderError.
+    """
+    chosen = choose_pixel_format(name, formats, pixel_format, source)
+    listed = f"{program or 'ffmpeg'} -h encoder={name}"
+    final: dict[str, str] = dict(known.fixed)
+    quality = known.quality
+    if crf is not None:
+        if quality is None:
+            raise UsageError(
+                f"{name} has no quality setting for --crf", f"leave it out; {listed} lists the options"
+            )
+        if not quality.lowest <= crf <= quality.highest:
+            raise UsageError(
+                f"--crf {crf:g} is outside {name}'s range {quality.lowest:g} to {quality.highest:g}",
+                "lower is better and larger; vidsr encoders lists all ranges",
+            )
+    elif quality is not None and not RATE_CONTROLS & set(options):
+        crf = quality.default
+    if crf is not None and quality is not None:
+        final |= quality_options(name, quality, crf)
+    if preset is not None and known.preset_option is None:
+        raise UsageError(f"{name} has no presets", "leave out --encoder-preset")
+    if preset is not None and known.presets and preset not in known.presets:
+        raise UnknownNameError("preset", preset, known.presets, "vidsr encoders", owner=name)
+    preset = preset or known.preset or profile_for(name, PixelFormat.parse(chosen))
+    if preset is not None and known.preset_option is not None:
+        final[known.preset_option] = preset
+        preset = options.get(known.preset_option, preset)
+    for key, value in options.items():
+        if key not in taken:
+            raise UnknownNameError("option", key, sorted(taken), listed, owner=name)
+        joined = key == known.params_option and key in final
+        final[key] = f"{final[key]}:{value}" if joined else value
+    return EncoderSettings(
+        name,
+        crf,
+        preset,
+        chosen,
+        MappingProxyType(final),
+        coded_format=formats[chosen],
+        program=program,
+    )
+
+
+def check_container(name: str, codec: str, container: str) -> None:
+    """Raise EncoderError if a container (a muxer's name) cannot hold what an encoder makes."""
+    output = OutputFormat.named(container)
+    if not output.holds_video(codec):
+        suffixes = " or ".join(f".{suffix}" for suffix in OutputFormat.suffixes_for(codec))
+        fitting = next(
+            (other for other, known in KNOWN.items() if not known.hardware and _fits(other, output)), None
+        )
+        instead = f", or pass --encoder {fitting}" if fitting else ""
+        raise EncoderError(
+            f"{output.label} cannot hold {codec} ({name})",
+            f"name the output {suffixes or 'otherwise'}{instead}",
+        )
+
+
+def _fits(name: str, output: OutputFormat) -> bool:
+    return _codec_exists(name) and output.holds_video(av.Codec(name, "w").canonical_name)
+
+
+def configure(context: VideoCodecContext, settings: EncoderSettings, width: int, height: int) -> None:
+    """Apply settings to an encoder's context that is not open yet."""
+    context.width, context.height = width, height
+    context.pix_fmt = settings.coded_format or settings.pixel_format
+    context.options = dict(settings.options)
+    context.thread_count = settings.threads
+    if settings.name.startswith("libx264"):
+        # PyAV's own default makes x264 cut each picture into slices, one a thread: 1.5% more bytes
+        context.thread_type = "AUTO"
+
+
+def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | None:
+    """The settings with HDR10's static metadata added; None if the encoder cannot write it."""
+    params = hdr.encoder_params(settings.name)
+    key = KNOWN[settings.name].params_option if settings.name in KNOWN else None
+    if not params or key is None:
+        return None
+    present = settings.options.get(key)
+    added = ":".join(f"{name}={value}" for name, value in params.items())
+    options = {**settings.options, key: f"{present}:{added}" if present else added}
+    return replace(settings, options=MappingProxyType(options))
+
+
+def check_size(settings: EncoderSettings, width: int, height: int) -> None:
+    """Raise EncoderError if the encoder cannot take pictures of this size; the hint says which it can."""
+    known = KNOWN.get(settings.name, Known(""))
+    if max(width, height) > known.max_size:
+        raise EncoderError(
+            f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
+            "ask for a smaller size, or use ffv1",
+        )
+    multiple_h, multiple_w = settings.layout.size_multiple
+    if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
+        whole = f"{-(-width // multiple_w) * multiple_w}x{-(-height // multiple_h) * multiple_h}"
+        takes_444 = not settings.program and "yuv444p" in _planar_formats(settings.name)
+        other = ", or pass --pix-fmt yuv444p" if takes_444 else ""
+        raise EncoderError(
+            f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
+            f"sizes must be multiples of {multiple_w}x{multiple_h}",
+            f"ask for {whole}{other}",
+        )
+    if settings.program:
+        return  # it is tried with such pictures before it is used
+    problem = trial_open(settings, width, height)
+    if problem is not None:
+        raise EncoderError(
+            f"{settings.name} refuses {width}x{height} {settings.pixel_format}: {problem}",
+            "try another size, --pix-fmt or --encoder",
+        )
+
+
+def trial_open(settings: EncoderSettings, width: int, height: int) -> str | None:
+    """Open the encoder once and drop it; None if it works, else what is wrong, in FFmpeg's words.
+
+    Warnings count as failures: that is how the encoders speak of unknown names in x264-params and the like.
+    """
+    context = av.CodecContext.create(settings.name, "w")
+    assert isinstance(context, VideoCodecContext)
+    context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+    try:
+        configure(context, settings, width, height)
+    except ValueError as error:
+        return str(error)
+    failure: av.error.FFmpegError | None = None
+    with listening(WARNING) as heard:
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            failure = error
+    lines = [message.text.strip() for message in heard if failure or message.source == settings.name]
+    if failure is not None:
+        return lines[0] if lines else failure.strerror or type(failure).__name__
+    if unused := set(context.options) & set(settings.options):
+        return f"unknown option {unused.pop()!r}"
+    return next((line for line in lines if "option" in line.lower()), None)
+
+
+def _refusal(name: str, known: Known, problem: str) -> EncoderError:
+    if known.hardware:
+        return EncoderError(
+            f"{name} does not work on this machine: {problem}", "use libx264, which always works"
+        )
+    return EncoderError(f"{name} refuses its settings: {problem}", "vidsr encoders lists what it takes")
+
+
+def quality_options(name: str, quality: Quality, crf: float) -> dict[str, str]:
+    """The options that ask an encoder for a quality."""
+    if quality.option == "qp":  # AMF has one quantiser for each kind of picture
+        kinds = ("i", "p") if name != "h264_amf" else ("i", "p", "b")
+        return {f"qp_{kind}": f"{crf:g}" for kind in kinds}
+    if name == "prores_ks":  # FF_QP2LAMBDA
+        return {"global_quality": str(round(crf * 118)), "flags": "+qscale"}
+    return {quality.option: f"{crf:g}"}
+
+
+def profile_for(name: str, layout: PixelFormat) -> str | None:
+    """The profile that editing codecs need for a layout."""
+    full_chroma = (layout.log2_chroma_w, layout.log2_chroma_h) == (0, 0)
+    if name == "prores_ks":
+        return "4444" if full_chroma else "hq"
+    if name == "dnxhd":
+        return "dnxhr_444" if full_chroma else "dnxhr_hqx" if layout.bits > 8 else "dnxhr_hq"
+    return None
+
+
+def choose_pixel_format(
+    name: str, formats: Mapping[str, str], wished: str | None, source: PixelFormat
+) -> str:
+    """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit.
+
+    More than 10 only for archives; gray only for gray.
+
+    formats: as `planar_formats` gives them. Raises UnknownNameError, EncoderError.
+    """
+    if wished is not None:
+        try:
+            wanted = PixelFormat.parse(wished).name
+        except FrameFormatError:
+            wanted = wished
+        if wanted not in formats:
+            raise UnknownNameError("pixel format", wished, formats, "vidsr encoders", owner=name)
+        return wanted
+    if not formats:
+        raise EncoderError(f"{name} takes no pixel format that vidsr can make")
+    layouts = [PixelFormat.parse(f) for f in formats]
+    if source.family != "gray":
+        layouts = [layout for layout in layouts if layout.family != "gray"]
+    if not layouts:
+        raise EncoderError(
+            f"{name} takes no pixel format with colours that vidsr can make", "--pix-fmt gray leaves them out"
+        )
+    most = KNOWN[name].max_bits if name in KNOWN else 10
+    bits = 8 if source.bits == 8 else min(max(source.bits, 10), most)
+
+    def distance(layout: PixelFormat) -> tuple[int, ...]:
+        """Lower is better: same family, nothing lost in chroma, nothing lost in depth, then nothing added."""
+        other_family = layout.family != source.family
+        gray_as_yuv = other_family and not (source.family == "gray" and layout.family == "yuv")
+        lost_chroma = max(layout.log2_chroma_w - source.log2_chroma_w, 0) + max(
+            layout.log2_chroma_h - source.log2_chroma_h, 0
+        )
+        added_chroma = max(source.log2_chroma_w - layout.log2_chroma_w, 0) + max(
+            source.log2_chroma_h - layout.log2_chroma_h, 0
+        )
+        if source.family == "gray":
+            lost_chroma, added_chroma = 0, 4 - layout.log2_chroma_w - layout.log2_chroma_h
+        return (
+            gray_as_yuv,
+            other_family,
+            lost_chroma,
+            max(bits - layout.bits, 0),
+            layout.bits - bits,
+            added_chroma,
+        )
+
+    return min(layouts, key=distance).name
+
+
+def held_color(name: str, color: Color) -> tuple[Color, str | None]:
+    """The colours nearest to these that an encoder's files can name, and a line for people if they differ.
+
+    Its pictures are to be made in the colours returned.
+    """
+    known = KNOWN.get(name, Known(""))
+    held = color
+    if known.only_limited and color.matrix is not Matrix.RGB:
+        held = replace(held, range=Range.LIMITED)
+    if known.only_matrices and color.matrix is not Matrix.RGB and color.matrix not in known.only_matrices:
+        held = replace(held, matrix=Matrix.BT709)
+    changes = [
+        f"{was.name.lower()} to {now.name.lower()}"
+        for was, now in ((color.range, held.range), (color.matrix, held.matrix))
+        if was is not now
+    ]
+    if not changes:
+        return color, None
+    return held, f"samples are converted from {' and '.join(changes)}: {name} cannot name them as they are"
+
+
+def held_in(codec: str | None, color: Color) -> Color:
+    """`held_color` for a coding instead of an encoder."""
+    makers = (name for name in KNOWN if _codec_exists(name) and av.Codec(name, "w").canonical_name == codec)
+    name = next(makers, None)
+    return color if name is None else held_color(name, color)[0]
+
+
+def depth_note(name: str, source: PixelFormat, layout: PixelFormat) -> str | None:
+    """A line for people where samples are written with fewer bits, or less colour, than the source has."""
+    lost = []
+    if layout.bits < source.bits:
+        lost.append(f"{source.bits} bits a sample become {layout.bits}")
+    coarser = (
+        layout.log2_chroma_w > source.log2_chroma_w or layout.log2_chroma_h > source.log2_chroma_h
+    ) and "gray" not in (source.family, layout.family)
+    if coarser:
+        lost.append(f"colours are halved from {source.name} to {layout.name}")
+    if not lost:
+        return None
+    return f"{' and '.join(lost)} with {name}; --pix-fmt and --encoder choose others"
+
+
+@cache
+def _planar_formats(name: str) -> Mapping[str, str]:
+    known = [video_format.name for video_format in av.Codec(name, "w").video_formats or ()]
+    if name == RAW:  # takes whatever there is, and does not list it
+        known = sorted(f for f in video_format_names if not f.endswith("be"))
+    return planar_formats(name, known)
+
+
+def planar_formats(name: str, known: Sequence[str]) -> Mapping[str, str]:
+    """Planar layouts an encoder can be fed with -> the layouts it is opened with for them.
+
+    known: the pixel formats that it takes.
+    """
+    formats: dict[str, str] = {}
+    repacked: dict[str, str] = {}
+    repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
+    for known_name in known:
+        try:
+            planar = PixelFormat.parse(known_name).name
+            formats.setdefault(planar, planar)
+        except FrameFormatError:
+            if known_name in repackable:
+                repacked.setdefault(repackable[known_name], known_name)
+    return {**repacked, **formats}
+
+
+@cache
+def _codec_exists(name: str) -> bool:
+    try:
+        codec = av.Codec(name, "w")
+    except UnknownCodecError:
+        return False
+    return codec.name == name and codec.type == "video"
+
+
+@cache
+def option_names(name: str) -> frozenset[str]:
+    """The names an encoder takes with -x: its own and FFmpeg's general ones for encoding video."""
+    supported = av.CodecContext.create(name, "w").supported_options
+    flags = av.codec.context.OptionFlags
+    wanted = flags.ENCODING_PARAM | flags.VIDEO_PARAM
+    return frozenset(
+        [option.name for option in supported.private]
+        + [option.name for option in supported.generic if option.flags & wanted == wanted]
+    )
+
+
+def _describe(name: str) -> EncoderInfo:
+    known = KNOWN[name]
+    codec = av.Codec(name, "w")
+    formats = _planar_formats(name)
+    layout = choose_pixel_format(name, formats, None, PixelFormat.parse("yuv420p"))
+    preset = known.preset or profile_for(name, PixelFormat.parse(layout))
+    trial_options = dict(known.fixed)
+    if preset is not None and known.preset_option is not None:
+        trial_options[known.preset_option] = preset
+    problem = trial_open(
+        EncoderSettings(name, None, preset, layout, trial_options, 0, formats[layout]), *PROBED_SIZE
+    )
+    return EncoderInfo(
+        name=name,
+        codec=codec.canonical_name,
+        about=known.about,
+        available=problem is None,
+        problem=problem,
+        quality=known.quality,
+        presets=known.presets,
+        default_preset=preset,
+        pixel_formats=tuple(formats),
+        bits=tuple(sorted({PixelFormat.parse(f).bits for f in formats})),
+        containers=OutputFormat.suffixes_for(codec.canonical_name),
+        hardware=known.hardware,
+    )

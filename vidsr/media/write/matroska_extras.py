@@ -1,0 +1,66 @@
+"""What a Matroska source says of its chapters and of files that belong to it, and what arrives of that where.
+
+Only Matroska holds it, and only as a file: its header is completed when all is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vidsr.media.containers import OutputFormat
+from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
+from vidsr.media.matroska.ebml import Field
+from vidsr.media.matroska.source import Identity, read_identity
+from vidsr.media.read.demux import is_address
+from vidsr.media.read.probe import SourceInfo
+from vidsr.media.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class MatroskaExtras:
+    """holds: whether source and output both can say it; then `chapters` are all that the output has.
+
+    identity: the file's number and its neighbours', of a whole source, as fields. neighbours: whether it has
+    any. lost: a line about each thing that cannot be kept. notes: what people should know though it is kept.
+    """
+
+    holds: bool = False
+    chapters: MatroskaChapters | None = None
+    identity: tuple[Field, ...] = ()
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    neighbours: bool = False
+
+
+def matroska_extras(
+    source: SourceInfo, timeline: Timeline, output: OutputFormat, *, is_file: bool
+) -> MatroskaExtras:
+    if source.format_name != "matroska,webm" or is_address(source.path):
+        return MatroskaExtras()
+    found, identity = read_chapters(source.path), read_identity(source.path)
+    kept = None if found is None else found.on(timeline)
+    is_torn = found is None and bool(source.chapters)  # FFmpeg finds some: they are not to be had in full
+    lost: tuple[str, ...] = ()
+    if is_torn or not is_file or output.muxer != "matroska":
+        beyond = [] if kept is None else kept.beyond_a_list
+        if beyond:
+            lost = (f"left out of the chapters: {', '.join(beyond)}",)
+        links = tuple(f"{line}; the links are left out" for line in _links(found, identity))
+        return MatroskaExtras(lost=lost + links)
+    if found is not None and found.names_tracks:
+        lost = ("which tracks chapters belong to is left out: the tracks get other numbers",)
+    if timeline.is_cut:
+        lost += tuple(f"{line}; a part goes without the links" for line in _links(found, identity))
+        return MatroskaExtras(True, kept, (), lost)
+    notes = _links(found, identity)
+    return MatroskaExtras(True, kept, identity.fields, lost, notes, bool(identity.neighbours))
+
+
+def _links(chapters: MatroskaChapters | None, identity: Identity) -> tuple[str, ...]:
+    """A line where the file is one of several that are played as one."""
+    played = () if chapters is None else chapters.played_segments
+    others = dict.fromkeys((*played, *identity.neighbours))
+    if not others:
+        return ()
+    numbers = ", ".join(number.hex() for number in others)
+    return (f"it is linked with other files, which are not upscaled with it (segments {numbers})",)
