@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vidsr.cli.main import run
 from vidsr.errors import InterruptedByUser, NoSpaceError
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
-from vidsr.job import Job, Receipt
+from vidsr.job import Job, RangeRequest, Receipt
 from vidsr.progress.events import Event, NextInQueue
 
 
@@ -161,6 +162,26 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
         list(run_batch(jobs, fail_second, show=events.append))
     assert begun == jobs[:2]
     assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "frames"),
+    [
+        (RangeRequest(first_frame=10, last_frame=20), 10),
+        (RangeRequest(first_frame=70), 2),
+        (RangeRequest(last_frame=500), 72),
+        (RangeRequest(start=Fraction(1), end=Fraction(2)), 24),
+        (RangeRequest(first_frame=500), 0),
+    ],
+    ids=str,
+)
+def test_of_a_part_only_its_frames_count(tmp_path: Path, part: RangeRequest, frames: int) -> None:
+    """The sample has 72 frames, 23.976 a second."""
+    jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv", range=part) for number in range(2)]
+    events: list[Event] = []
+    done = run_batch(jobs, lambda job: Receipt(job.output, 1, 1, 0, 0, 1, 1.0), show=events.append)
+    next(done)
+    assert events == [NextInQueue(1, 2, str(SAMPLE), 0, 2 * frames, 0)]
 
 
 def test_a_batch_that_is_ended_says_why_earlier_files_failed(

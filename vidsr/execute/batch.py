@@ -68,8 +68,18 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
 
 
 def _frames(job: Job) -> int | None:
-    """How many frames a source is said to have; 0 for one that cannot be opened: its job will say why."""
+    """How many frames the wanted part is said to have; 0 of one that cannot be opened: its job says why."""
     try:
-        return probe(job.source, allow_network=job.allow_network).frame_count_estimate
+        info = probe(job.source, allow_network=job.allow_network)
     except VidsrError:
         return 0
+    count, wish = info.frame_count_estimate, job.range
+    if count is None or wish.is_whole:
+        return count
+    first, last = wish.first_frame or 0, wish.last_frame
+    if wish.start is not None or wish.end is not None:
+        if info.average_rate is None:
+            return None
+        first = round((wish.start or 0) * info.average_rate)
+        last = None if wish.end is None else round(wish.end * info.average_rate)
+    return max(0, (count if last is None else min(count, last)) - first)
