@@ -245,9 +245,10 @@ main(sys.argv[1:])
 def test_a_second_interrupt_stops_at_once_and_costs_no_finished_segment(tmp_path: Path, parts: Parts) -> None:
     output = tmp_path / "out.mkv"
     python, _, _, *words = command(output, parts.weights, source=parts.source)
-    for second, segments in ((signal.SIGINT, 3), (signal.SIGTERM, 5)):
+    for second in (signal.SIGINT, signal.SIGTERM):
+        there = len(list(folder_of(output).glob("*.packets")))
         process = started([python, "-c", SAVING_FOR_EVER, *words])
-        wait_for_segments(process, output, segments)
+        wait_for_segments(process, output, there + 2)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert "saving\n" in iter(process.stderr.readline, "")
@@ -258,7 +259,7 @@ def test_a_second_interrupt_stops_at_once_and_costs_no_finished_segment(tmp_path
     said = complete(output, parts)
     kept = re.search(r"continuing: (\d+) of", said)
     assert kept is not None
-    assert int(kept[1]) >= 40
+    assert int(kept[1]) >= 32
     assert len(frame_lines(output)) == 72
 
 
