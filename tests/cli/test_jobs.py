@@ -12,8 +12,9 @@ import pytest
 from tests.execute.segmented import crash_after, run_in_segments
 from tests.reference_ffmpeg import frame_lines, packet_lines
 from vidsr.cli.main import run
+from vidsr.segments.contents import folder_of
 from vidsr.segments.journal import Journal
-from vidsr.segments.workspace import Workspace, folder_of
+from vidsr.segments.workspace import Workspace
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRe
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
-from vidsr.segments.workspace import Workspace, folder_of, read_contents
+from vidsr.segments.contents import folder_of, read_contents
+from vidsr.segments.workspace import Workspace
 
 
 @contextmanager

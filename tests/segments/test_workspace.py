@@ -15,11 +15,12 @@ from av.packet import Packet
 from vidsr.errors import JobChangedError, JobError, JobRunningError, OutputError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.write.packet_file import Head, PacketFileWriter
+from vidsr.segments.contents import JobRecord, folder_of, is_running, read_contents
 from vidsr.segments.identity import digest
 from vidsr.segments.journal import Journal
 from vidsr.segments.listing import list_jobs
 from vidsr.segments.lock import Lock
-from vidsr.segments.workspace import JobRecord, Workspace, folder_of, is_running, read_contents
+from vidsr.segments.workspace import Workspace
 
 IDENTITY = {"source size": 5, "crf": "18"}
 SEGMENTS = [Segment(None, 100), Segment(100, 200), Segment(200, None)]
@@ -146,12 +147,15 @@ def test_a_journal_that_is_gone_loses_nothing(output: Path, spoiled: bytes | Non
     assert [r.segment for r in contents.receipts] == SEGMENTS
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EMFILE, errno.ESTALE, errno.EIO], ids=errno.errorcode.get
+)
 @pytest.mark.parametrize("call", ["open", "stat"])
 def test_a_segment_that_cannot_be_read_at_this_moment_is_not_thrown_away(
     output: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
 ) -> None:
-    """A server that is away, too many open files, another's permissions: none says that it is damaged."""
+    """A server that is away (EIO of a soft NFS mount that timed out), too many open files, another's
+    permissions: none says that it is damaged."""
     original = getattr(Path, call)
 
     def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
@@ -164,14 +168,17 @@ def test_a_segment_that_cannot_be_read_at_this_moment_is_not_thrown_away(
         with pytest.raises(JobError, match=os.strerror(number)) as caught:
             adopted(output)
     assert not isinstance(caught.value, JobChangedError)
-    assert "nothing that is finished was removed" in (caught.value.hint or "")
+    hint = caught.value.hint or ""
+    assert "nothing that is finished was removed" in hint
+    assert "remove that file: only it is computed again" in hint
     assert len(files(output)) == 3
     assert adopted(output) == SEGMENTS
 
 
-def test_a_segment_of_which_the_disk_has_lost_a_part_is_computed_again(
+def test_a_file_that_no_line_speaks_of_is_not_thrown_away_where_it_cannot_be_read(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (folder_of(output) / "journal.jsonl").unlink()
     original = Path.open
 
     def fail(path: Path, *arguments: Any, **named: Any) -> Any:
@@ -179,11 +186,12 @@ def test_a_segment_of_which_the_disk_has_lost_a_part_is_computed_again(
             raise OSError(errno.EIO, "Input/output error")
         return original(path, *arguments, **named)
 
-    monkeypatch.setattr(Path, "open", fail)
-    with Workspace.open(output) as workspace:
-        found = workspace.adopt(record())
-    assert [r.segment for r in found.receipts] == [SEGMENTS[0], SEGMENTS[2]]
-    assert found.damaged == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", fail)
+        with pytest.raises(JobError, match="cannot be read: Input/output error"):
+            adopted(output)
+    assert len(files(output)) == 3
+    assert adopted(output) == SEGMENTS
 
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "lock"])
@@ -197,10 +205,24 @@ def test_a_job_that_cannot_be_looked_into_is_listed_with_the_reason(output: Path
     assert not job.running
 
 
-def test_what_cannot_be_removed_from_the_folder_is_named(output: Path) -> None:
-    (folder_of(output) / "00.packets").mkdir()
-    with pytest.raises(OutputError, match="cannot clear the folder of the job: Is a directory"):
+def test_what_cannot_be_removed_from_the_folder_is_named(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder_of(output) / "00.packets.part").touch()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="cannot clear the folder of the job: Read-only file system"):
         adopted(output)
+
+
+def test_a_folder_in_the_place_of_a_segment_is_named_and_left_alone(output: Path) -> None:
+    (folder_of(output) / "00.packets").mkdir()
+    with pytest.raises(JobError, match=r"segment .*00\.packets cannot be read: "):
+        adopted(output)
+    assert len(files(output)) == 4
 
 
 def test_segments_of_another_job_are_not_taken_for_this_one_when_the_journal_is_gone(output: Path) -> None:

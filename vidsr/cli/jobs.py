@@ -66,8 +66,9 @@ def clean(paths: tuple[Path, ...], yes: bool) -> None:
 
     PATHS are outputs, or folders for all the jobs whose outputs lie in them.
     """
+    from vidsr.segments.contents import folder_of
     from vidsr.segments.listing import describe, list_jobs
-    from vidsr.segments.workspace import Workspace, folder_of
+    from vidsr.segments.workspace import Workspace
 
     found: list[JobListing] = []
     for path in paths:

@@ -38,9 +38,10 @@ from vidsr.media.write.target import check_name, check_target
 from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
+from vidsr.segments.contents import Contents, JobRecord
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
-from vidsr.segments.workspace import Contents, JobRecord, Workspace, made_its_output
+from vidsr.segments.workspace import Workspace, made_its_output
 
 LENGTHS = {"cpu": SegmentLength(48, 480), "other": SegmentLength(240, 480)}
 """How long segments are, by the kind of device. A CPU computes a few frames a second at best, so that 48 of

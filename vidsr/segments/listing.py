@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import JobError
-from vidsr.segments.workspace import Contents, folder_of, is_running, output_of, read_contents
+from vidsr.segments.contents import Contents, folder_of, is_running, output_of, read_contents
 
 
 @dataclass(frozen=True, slots=True)
