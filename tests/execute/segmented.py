@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,3 +78,29 @@ def counting() -> Iterator[list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Upscaler, "submit", submit)
         yield computed
+
+
+@contextmanager
+def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
+    """Something happens when the network gets that frame."""
+    original = Upscaler.submit
+
+    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
+        if any(frame.index == index for frame in batch):
+            do()
+        return original(upscaler, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upscaler, "submit", submit)
+        yield
+
+
+@contextmanager
+def failing_at(index: int, failure: BaseException) -> Iterator[None]:
+    """The network fails at a frame."""
+
+    def fail() -> None:
+        raise failure
+
+    with at_frame(index, fail):
+        yield

@@ -6,8 +6,9 @@ import errno
 import os
 import re
 import shutil
+import stat
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,20 @@ from typing import Any
 import pytest
 
 from tests.conftest import pixel_repeating_weights
-from tests.execute.segmented import LOSSLESS, Crash, counting, crash_after, in_one_go, run_in_segments
+from tests.execute.segmented import (
+    LOSSLESS,
+    Crash,
+    at_frame,
+    counting,
+    crash_after,
+    failing_at,
+    in_one_go,
+    run_in_segments,
+)
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
+from vidsr import durable
 from vidsr.errors import (
     DamagedSourceError,
     DeviceError,
@@ -31,7 +42,6 @@ from vidsr.errors import (
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
-from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRequest
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.writer import Writer
@@ -39,31 +49,7 @@ from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopp
 from vidsr.segments.contents import folder_of, read_contents
 from vidsr.segments.workspace import Workspace
 
-
-@contextmanager
-def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
-    """Something happens when the network gets that frame."""
-    original = Upscaler.submit
-
-    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
-        if any(frame.index == index for frame in batch):
-            do()
-        return original(upscaler, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Upscaler, "submit", submit)
-        yield
-
-
-@contextmanager
-def failing_at(index: int, failure: BaseException) -> Iterator[None]:
-    """The network fails at a frame."""
-
-    def fail() -> None:
-        raise failure
-
-    with at_frame(index, fail):
-        yield
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows does not sync folders")
 
 
 def segment_files(output: Path) -> list[Path]:
@@ -379,6 +365,60 @@ def test_pieces_that_cannot_be_removed_do_not_spoil_a_whole_output(
     assert isinstance(events[-2], Note)
     assert "cannot clear the folder of the job: Input/output error; vidsr jobs clean" in events[-2].text
     assert len(decoded(output)) == 72
+
+
+@contextmanager
+def folders_that_do_not_sync(where: Callable[[int], bool]) -> Iterator[None]:
+    """A disk that answers EIO when some folder is to be synced. where: is given its descriptor."""
+    original = durable.sync_descriptor
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and where(descriptor):
+            raise OSError(errno.EIO, "Input/output error")
+        original(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "_synced_on", set())
+        patch.setattr(durable, "_unsure_on", set())
+        patch.setattr(durable, "sync_descriptor", sync)
+        yield
+
+
+@posix
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_an_output_that_has_its_name_is_no_failure_where_only_the_name_is_not_safe(
+    clip: Path, tmp_path: Path, repeat_2x: Path, resume: Resume
+) -> None:
+    """Its pieces stay: they are what there is where a power cut takes the name."""
+    output = tmp_path / "out.mkv"
+    events: list[Event] = []
+    with folders_that_do_not_sync(lambda _: output.exists()):
+        receipt = run_in_segments(clip, output, repeat_2x, resume=resume, show=events.append)
+    assert receipt.frames_written == len(decoded(output)) == 72
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "out.mkv is whole, but the disk does not say that its name is safe (Input/output error)" in said
+    assert isinstance(events[-1], Finished)
+    if resume == "auto":
+        assert f"the pieces of {output} stay; vidsr jobs clean removes them" in said
+        assert len(segment_files(output)) == 8
+        with counting() as computed:
+            run_in_segments(clip, output, repeat_2x)
+        assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@posix
+def test_a_disk_that_never_syncs_folders_is_used_and_that_is_said(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    events: list[Event] = []
+    with folders_that_do_not_sync(lambda _: True):
+        run_in_segments(clip, output, repeat_2x, show=events.append)
+    assert len(decoded(output)) == 72
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "this disk does not say when names are safe; a power cut may cost the job" in said
+    assert list(tmp_path.iterdir()) == [output]
 
 
 def test_a_job_killed_while_it_cleared_up_is_not_computed_again(

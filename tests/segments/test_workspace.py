@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -328,15 +329,24 @@ def test_what_cannot_be_removed_does_not_hide_why_a_run_ended(
         workspace.remove()
 
 
-def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
+@pytest.mark.parametrize("before", [True, False], ids=["a new failure", "from the first time on"])
+def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error_where_others_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
+    monkeypatch.setattr("vidsr.durable._synced_on", {tmp_path.stat().st_dev} if before else set())
+    monkeypatch.setattr("vidsr.durable._unsure_on", set())
+
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OutputError, match="Input/output error"):
-        Workspace.open(tmp_path / "b.mkv")
+    monkeypatch.setattr("vidsr.durable.sync_descriptor", fail)
+    if before:
+        with pytest.raises(OutputError, match="Input/output error"):
+            Workspace.open(tmp_path / "b.mkv")
+    else:
+        with Workspace.open(tmp_path / "b.mkv") as workspace:
+            assert not workspace.names_are_safe
     assert list(tmp_path.iterdir()) == []
 
 

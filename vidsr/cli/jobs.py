@@ -51,11 +51,14 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
     """
     with loading():
         from vidsr.execute.export import export_finished
-        from vidsr.progress.words import size_words
+        from vidsr.progress.words import one_line, size_words
 
     written, behind = export_finished(output, target, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
-    click.echo(f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}", err=True)
+    if written.unsafe_name is not None:
+        click.echo(one_line(f"Note: {written.unsafe_name}"), err=True)
+    words = f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}"
+    click.echo(one_line(words), err=True)
 
 
 @jobs.command(short_help="Remove what unfinished jobs have left.")

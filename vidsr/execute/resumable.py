@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.flow import check_frames
 from vidsr.execute.identity import changes_of_source, identity_of
 from vidsr.execute.local import run_straight
-from vidsr.execute.outcome import finished, receipt_of
+from vidsr.execute.outcome import finished, receipt_of, tell_of_its_name
 from vidsr.execute.prepare import Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt, Resume
@@ -130,7 +130,8 @@ def _keeping_nothing(
         with _party(prepared, stop, show, length, alone=True) as party:
             return _LongRun(prepared, party, workspace, show, stop, keeps=False).run(notes, header)
     except BaseException:
-        workspace.clear()
+        with suppress(OutputError):  # which must not hide why it ended
+            workspace.clear()
         raise
 
 
@@ -203,6 +204,8 @@ class _LongRun:
         )
         before = filling.frames_before
         self.show(self.prepared.started(", ".join(self.party.words), frames_before=before))
+        if self.keeps and not self.workspace.names_are_safe:
+            notes = (*notes, "this disk does not say when names are safe; a power cut may cost the job")
         for text in (*notes, *_words_about(found, record)):
             self.show(Note(text))
         begun = time.perf_counter()
@@ -217,14 +220,21 @@ class _LongRun:
                 proof = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output(writer.temporary)
                 writer.publish()
+                is_safe = not tell_of_its_name(writer, self.show)
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
+        if is_safe:
+            self._clear_up()
+        else:  # its pieces are what a power cut leaves
+            self.show(Note(f"the pieces of {self.workspace.output} stay; vidsr jobs clean removes them"))
+        end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
+        self.show(end)
+        return receipt
+
+    def _clear_up(self) -> None:
         try:
             self.workspace.remove()
         except OutputError as error:  # the output is whole all the same
             self.show(Note(f"{error.message}; vidsr jobs clean does that"))
-        end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
-        self.show(end)
-        return receipt
 
     def _record(self, stream_header: bytes) -> JobRecord:
         prepared = self.prepared

@@ -73,13 +73,17 @@ def clear_up(output: Path) -> None:
 
 
 class Workspace:
-    """The folder of one output, this process's own from `open` to `close`."""
+    """The folder of one output, this process's own from `open` to `close`.
+
+    names_are_safe: whether the disk says when what gets a name outlives a power cut.
+    """
 
     def __init__(self, output: Path) -> None:
         self.output, self.folder = output, folder_of(output)
         self._journal = Journal(self.folder / JOURNAL)
         self._lock = Lock(self.folder / LOCK)
         self._is_removed = False
+        self.names_are_safe = True
 
     @classmethod
     def open(cls, output: Path) -> Self:
@@ -105,7 +109,9 @@ class Workspace:
                 raise output_error(error, workspace.folder, "lock the folder of the job") from error
             try:
                 with writing(workspace.folder, "make the folder of the job"):
-                    sync_folder(output.parent)  # a power cut that takes its name takes all that is in it
+                    workspace.names_are_safe = sync_folder(
+                        output.parent
+                    )  # a power cut that takes its name takes all that is in it
             except OutputError:
                 workspace.close()
                 raise
