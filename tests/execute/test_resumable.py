@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from tests.conftest import pixel_repeating_weights
@@ -36,6 +37,7 @@ from vidsr.errors import (
     InterruptedByUser,
     JobChangedError,
     JobRunningError,
+    LocksMissingError,
     NoSpaceError,
     OutputExistsError,
 )
@@ -669,6 +671,44 @@ def test_two_runs_of_one_output_exclude_each_other(clip: Path, unfinished: Path,
         with Workspace.open(unfinished), pytest.raises(JobRunningError, match="is working on"):
             run_in_segments(clip, unfinished, repeat_2x, resume=resume)
     assert len(segment_files(unfinished)) == 2
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has none."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_job_is_made_in_one_go_where_that_is_asked_for(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    with pytest.raises(LocksMissingError) as caught:
+        run_in_segments(clip, output, repeat_2x)
+    assert "--no-resume" in (caught.value.hint or "")
+    assert list(tmp_path.iterdir()) == []
+    events: list[Event] = []
+    run_in_segments(clip, output, repeat_2x, resume="never", show=events.append)
+    assert len(decoded(output)) == 72
+    assert any(isinstance(e, Note) and "this file system has no locks" in e.text for e in events)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_an_encoder_that_needs_pieces_is_refused_with_what_helps(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    wish = EncoderRequest("ffv1", program=imageio_ffmpeg.get_ffmpeg_exe())
+    with pytest.raises(LocksMissingError) as caught:
+        run_in_segments(clip, tmp_path / "out.mkv", repeat_2x, resume="never", encoder=wish)
+    assert "leave --ffmpeg out" in (caught.value.hint or "")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Damage to what was finished

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from av.packet import Packet
 
-from vidsr.errors import JobChangedError, JobError, JobRunningError, OutputError
+from vidsr.errors import JobChangedError, JobError, JobRunningError, LocksMissingError, OutputError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.write.packet_file import Head, PacketFileWriter
 from vidsr.segments.contents import JobRecord, folder_of, is_running, read_contents
@@ -416,18 +416,31 @@ def test_a_file_in_the_place_of_the_folder_is_an_error_of_one_line(tmp_path: Pat
         Workspace.open(tmp_path / "b.mkv")
 
 
-def test_a_folder_that_cannot_be_locked_is_not_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where the last free inode went to the folder, or on a file system without locks."""
+@pytest.fixture(params=[errno.ENOTSUP, errno.ENOLCK], ids=errno.errorcode.get)
+def no_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file system without locks, as some of the network are on macOS; what it answers."""
+    fcntl = pytest.importorskip("fcntl")
+    words = os.strerror(request.param)
 
-    def refuse(_: Lock) -> bool:
-        raise OSError(errno.ENOLCK, "No locks available")
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, words)
 
-    monkeypatch.setattr(Lock, "acquire", refuse)
-    with pytest.raises(OutputError, match="cannot lock the folder of the job: No locks available"):
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    return words
+
+
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(tmp_path: Path, no_locks: str) -> None:
+    with pytest.raises(LocksMissingError, match=f"cannot lock the folder of the job: {no_locks}") as caught:
         Workspace.open(tmp_path / "b.mkv")
+    assert "this file system has no locks" in (caught.value.hint or "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_there_stays_where_it_cannot_be_taken(output: Path, no_locks: str) -> None:
+    with pytest.raises(LocksMissingError, match=no_locks):
+        Workspace.open(output)
+    assert (folder_of(output) / "lock").exists()
+    assert len(files(output)) == 3
 
 
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:

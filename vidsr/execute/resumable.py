@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vidsr.channel import StopSignal
 from vidsr.damage import united
-from vidsr.errors import InterruptedByUser, JobChangedError, OutputError
+from vidsr.errors import InterruptedByUser, JobChangedError, LocksMissingError, OutputError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
@@ -83,7 +83,13 @@ def run_resumable(
     prepared, _ = _naming_anew(prepared, job, resume)
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
-    with Workspace.open(job.output) as workspace:
+    try:
+        opened = Workspace.open(job.output)
+    except LocksMissingError as error:
+        if resume != "never":
+            raise
+        return _without_a_lock(prepared, show, stop, error)
+    with opened as workspace:
         prepared, is_named = _naming_anew(prepared, job, resume)  # another process may have ended since
         check_target(job.output, job.source, overwrite=prepared.job.overwrite)
         if resume == "restart":
@@ -100,6 +106,20 @@ def run_resumable(
                 return run_straight(prepared, party.engine, show=show, stop=stop)
             run = _LongRun(prepared, party, workspace, show, stop, command=command, only_joins=is_named)
             return run.run(notes, header)
+
+
+def _without_a_lock(prepared: Prepared, show: Show, stop: StopSignal, error: LocksMissingError) -> Receipt:
+    """A job in one go on a file system that has no locks.
+
+    Raises the like of `error` where the job needs a folder of its own all the same.
+    """
+    if prepared.job.encoder.program is not None:  # whose packets are ordered at the end
+        hint = "this file system has no locks: write to another disk, or leave --ffmpeg out"
+        raise LocksMissingError(error.message, hint) from error
+    show(Note("this file system has no locks: nothing keeps another run away from this output"))
+    with _party(prepared, stop, show, None, alone=True) as party:
+        assert isinstance(party, Alone)
+        return run_straight(prepared, party.engine, show=show, stop=stop)
 
 
 def _naming_anew(prepared: Prepared, job: Job, resume: Resume) -> tuple[Prepared, bool]:

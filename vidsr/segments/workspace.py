@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vidsr.durable import output_error, remove_temporaries, sync_folder, write_whole, writing
-from vidsr.errors import JobChangedError, JobRunningError, OutputError
+from vidsr.errors import JobChangedError, JobRunningError, LocksMissingError, OutputError
 from vidsr.job import SegmentReceipt
 from vidsr.media.write.packet_file import checked_digest
 from vidsr.segments.contents import (
@@ -42,7 +42,7 @@ from vidsr.segments.contents import (
 from vidsr.segments.coverage import overlap
 from vidsr.segments.identity import changes, digest, sample
 from vidsr.segments.journal import Journal, Record
-from vidsr.segments.lock import Lock
+from vidsr.segments.lock import NO_LOCKS, Lock
 
 APPEARING = "appearing"
 """A file that is there while the output has its name and the folder is not yet cleared away; it says what the
@@ -89,24 +89,29 @@ class Workspace:
     def open(cls, output: Path) -> Self:
         """Take the folder of an output, making it if need be; unfinished files for it are removed.
 
-        Raises JobRunningError if another process has it, NoSpaceError, OutputError.
+        Raises JobRunningError if another process has it, LocksMissingError, NoSpaceError, OutputError.
         """
         workspace = cls(output)
         while True:
+            doing = "make the folder of the job"
             try:
                 workspace.folder.mkdir(exist_ok=True)
+                doing = "lock the folder of the job"
                 if not workspace._lock.acquire():
                     raise JobRunningError(f"{workspace._lock.holder()} is working on {output}")
             except FileNotFoundError as error:
                 if not output.parent.is_dir():
-                    raise output_error(error, workspace.folder, "make the folder of the job") from error
+                    raise output_error(error, workspace.folder, doing) from error
                 continue  # its last holder removed the folder just now
             except OSError as error:
                 if isinstance(error, FileExistsError) and not os.path.lexists(workspace.folder):
                     continue  # the same, just before it was made again here
                 with contextlib.suppress(OSError):  # it is empty if it was made just now
                     workspace.folder.rmdir()
-                raise output_error(error, workspace.folder, "lock the folder of the job") from error
+                failure = output_error(error, workspace.folder, doing)
+                if error.errno in NO_LOCKS:
+                    raise LocksMissingError(failure.message) from error
+                raise failure from error
             try:
                 with writing(workspace.folder, "make the folder of the job"):
                     workspace.names_are_safe = sync_folder(
