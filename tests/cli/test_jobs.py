@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import sys
@@ -98,6 +99,72 @@ def test_cleaning_removes_the_pieces_and_nothing_else(unfinished: Path, by_folde
     other.write_bytes(b"mine")
     assert run(["jobs", "clean", "--yes", str(unfinished.parent if by_folder else unfinished)]) == 0
     assert list(unfinished.parent.iterdir()) == [other]
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{word}\n"))
+
+
+def pieces(output: Path) -> tuple[int, str]:
+    """How many there are, and their size as it is said."""
+    sizes = [path.stat().st_size for path in folder_of(output).glob("*.packets")]
+    return len(sizes), f"{sum(sizes) / 1000:.1f} kB"
+
+
+def test_cleaning_asks_with_what_is_finished(
+    unfinished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, "n")
+    assert run(["jobs", "clean", str(unfinished)]) == 0
+    assert f"Throw away 30 finished frames of {unfinished}? [y/N]" in capsys.readouterr().err
+    assert pieces(unfinished)[0] == 3
+    answer(monkeypatch, "y")
+    assert run(["jobs", "clean", str(unfinished)]) == 0
+    assert list(unfinished.parent.iterdir()) == []
+
+
+def test_cleaning_asks_with_pieces_that_no_journal_lists(
+    unfinished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = folder_of(unfinished) / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]))
+    (last,) = folder_of(unfinished).glob("000000000834-*.packets")  # frame 20 is at 834 ms
+    answer(monkeypatch, "n")
+    assert run(["jobs", "clean", str(unfinished)]) == 0
+    one = f"1 finished piece ({last.stat().st_size / 1000:.1f} kB)"
+    words = f"Throw away 20 finished frames of {unfinished}, and {one} that its journal does not list?"
+    assert words in capsys.readouterr().err
+    journal.unlink()
+    number, size = pieces(unfinished)
+    answer(monkeypatch, "n")
+    assert run(["jobs", "clean", str(unfinished)]) == 0
+    words = f"Throw away 3 finished pieces ({size}) of {unfinished}, whose journal is lost?"
+    assert words in capsys.readouterr().err
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    assert f"and 3 finished pieces ({size}) that no journal lists" in capsys.readouterr().out
+    assert pieces(unfinished)[0] == number == 3
+
+
+def test_what_another_version_made_is_cleaned_by_name_only(
+    unfinished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(folder_of(unfinished) / "journal.jsonl")
+    (first, *rest), _ = journal.read()
+    journal.rewrite([first | {"format": 99}, *rest])
+    assert run(["jobs", "clean", "--yes", str(unfinished.parent)]) == 0
+    problem = f"{folder_of(unfinished)} was made by another version of vidsr"
+    said = capsys.readouterr().err
+    assert said == f"left alone: {problem}; vidsr jobs clean '{unfinished}' removes it\n"
+    number, size = pieces(unfinished)
+    assert number == 3
+    answer(monkeypatch, "n")
+    assert run(["jobs", "clean", str(unfinished)]) == 0
+    words = f"{problem}. Throw away 3 finished pieces ({size}) of {unfinished}? [y/N]"
+    assert words in capsys.readouterr().err
+    assert pieces(unfinished)[0] == 3
+    assert run(["jobs", "clean", "--yes", str(unfinished)]) == 0
+    assert list(unfinished.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["none.mkv", "x" * 300, "y" * 300 + "/none.mkv"], ids=["", "name", "folder"])

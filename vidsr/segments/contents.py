@@ -6,6 +6,7 @@ It knows the names in the folder, its journal and the receipts inside segment fi
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vidsr.segments.journal import Journal
 from vidsr.segments.lock import Lock
 
 FORMAT = 1
-"""Of the folder; another number is left alone."""
+"""Of the folder; another number is left alone, unless its job is cleaned away by name."""
 
 FOLDER_SUFFIX = ".vidsr"
 SUFFIX = ".packets"
@@ -132,6 +133,22 @@ def read_folder(folder: Path) -> Found:
         elif not any(overlap(receipt.segment, r.segment) for r in kept):
             kept.append(receipt)
     return Found(record, tuple(sorted(kept, key=start_of)), frozenset(lost), torn)
+
+
+def unlisted(folder: Path, contents: Contents) -> tuple[int, int]:
+    """How many segment files are there that the contents do not speak of, and their size in bytes.
+
+    So it is where the journal is lost, or could not be read.
+    """
+    listed = {receipt.file for receipt in contents.receipts}
+    number = size = 0
+    with suppress(OSError):  # a folder that cannot be looked into is a problem that is said elsewhere
+        for path in folder.glob(f"*{SUFFIX}"):
+            if path.name not in listed:
+                number += 1
+                with suppress(OSError):
+                    size += path.stat().st_size
+    return number, size
 
 
 def is_running(folder: Path) -> bool:
