@@ -225,6 +225,48 @@ def test_pictures_are_not_exported_with_sound_of_another_file(
     assert not (tmp_path / "part.mkv").exists()
 
 
+def test_a_job_that_goes_on_with_its_source_moved_is_exported_from_there(
+    clip: Path, tmp_path: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, moved, output = tmp_path / "a.mkv", tmp_path / "b.mkv", tmp_path / "out.mkv"
+    shutil.copy(clip, source)
+    with crash_after(1):
+        run_in_segments(source, output, repeat_2x)
+    source.rename(moved)
+    with crash_after(1):
+        run_in_segments(moved, output, repeat_2x)
+    assert run(["jobs", "export", str(output), str(tmp_path / "part.mkv")]) == 0
+    assert "part.mkv: 20 frames" in capsys.readouterr().err
+    assert len(frame_lines(tmp_path / "part.mkv")) == 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_control_characters_of_names_do_not_reach_the_terminal(
+    clip: Path,
+    tmp_path: Path,
+    repeat_2x: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output, part = tmp_path / "out\x1b[2J.mkv", tmp_path / "part\x1b[2J.mkv"
+    monkeypatch.setattr("sys.argv", ["vidsr", "in.mkv", str(output)])
+    with crash_after(1):
+        run_in_segments(clip, output, repeat_2x)
+    assert run(["jobs", "list", str(tmp_path)]) == 0
+    assert run(["jobs", "export", str(output), str(part)]) == 0
+    assert run(["info", str(part)]) == 0
+    assert run(["verify", str(part), str(part)]) == 0
+    assert run(["batch", str(tmp_path), "--weights", str(repeat_2x), "--dry-run"]) == 0
+    answer(monkeypatch, "n")
+    assert run(["jobs", "clean", str(output)]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert said.out.count(r"out\x1b[2J.mkv") == 2  # in the list: its name, what continues it
+    # in the information, in the verdict, in what would become what
+    assert said.out.count(r"part\x1b[2J") == 5
+    assert said.err.count(r"\x1b[2J.mkv") == 2
+
+
 def test_nothing_to_watch_is_said(
     unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -258,6 +258,23 @@ def test_another_job_is_refused_and_what_is_finished_stays(output: Path) -> None
     assert adopted(output) == SEGMENTS
 
 
+def test_the_last_run_says_where_the_source_is_and_what_continues_the_job(output: Path) -> None:
+    """Not what decides the pictures: that must be the same, and the job was begun when it was begun."""
+    before = read_contents(folder_of(output)).record
+    moved = JobRecord("/moved.mkv", "vidsr moved.mkv b.mkv", "later", IDENTITY, {"x": ("y",)}, Segment(), 30)
+    journal = folder_of(output) / "journal.jsonl"
+    for _ in range(2):
+        with Workspace.open(output) as workspace:
+            workspace.adopt(moved)
+        assert len(journal.read_bytes().splitlines()) == 5  # one is new, and that once
+    contents = read_contents(folder_of(output))
+    assert before is not None
+    assert contents.record == JobRecord(
+        "/moved.mkv", "vidsr moved.mkv b.mkv", before.begun, IDENTITY, {"x": ["y"]}, Segment(), 30
+    )
+    assert [r.segment for r in contents.receipts] == SEGMENTS
+
+
 def test_after_clearing_another_job_may_begin(output: Path) -> None:
     with Workspace.open(output) as workspace:
         workspace.clear()

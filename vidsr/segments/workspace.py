@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -190,9 +191,12 @@ class Workspace:
         orphans, unreadable = self._orphans(found, whole, digest(record.identity))
         damaged = len((lost | unreadable) - {receipt.file for receipt in orphans})
         whole = sorted([*whole, *orphans], key=start_of)
+        # the last run's words count: where the source lies now, which streams are wanted, what continues it
+        job = _job_line(record if found.record is None else replace(record, begun=found.record.begun))
         if found.record is None or found.torn_lines or damaged or orphans:
-            lines = [{"kind": "job", "format": FORMAT} | (found.record or record).to_json()]
-            self._journal.rewrite(lines + [_segment_line(receipt) for receipt in whole])
+            self._journal.rewrite([job, *map(_segment_line, whole)])
+        elif job != _job_line(found.record):
+            self._journal.append(job)
         with writing(self.folder, "clear the folder of the job"):
             self._remove_all_but({receipt.file for receipt in whole})
         return Contents(found.record, tuple(whole), damaged)
@@ -265,6 +269,11 @@ class Workspace:
 def _output_identity(path: Path) -> dict[str, Any]:
     size, content = sample(path)
     return {"size": size, "content": content}
+
+
+def _job_line(record: JobRecord) -> Record:
+    line: Record = json.loads(json.dumps({"kind": "job", "format": FORMAT} | record.to_json()))
+    return line
 
 
 def _segment_line(receipt: SegmentReceipt) -> Record:
