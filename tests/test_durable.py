@@ -13,6 +13,7 @@ import pytest
 from vidsr import durable
 from vidsr.durable import rename_without_replacing, sync_folder, sync_name, write_whole
 from vidsr.errors import OutputError
+from vidsr.preview.outputs import write_page
 
 
 def failing_for_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
@@ -122,6 +123,33 @@ def test_a_name_that_is_taken_is_kept_with_hard_links_and_without(
         name.unlink()
     rename_without_replacing(new, name)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("name", b"new")]
+
+
+def test_a_file_that_keeps_its_old_name_as_well_has_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link is made, and the disk fails to remove the other name."""
+    new, name = tmp_path / "new", tmp_path / "name"
+    new.write_bytes(b"new")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    rename_without_replacing(new, name)
+    assert name.read_bytes() == b"new"
+
+
+@posix
+def test_a_page_that_has_its_name_is_no_failure_where_only_the_name_is_not_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sync_folder(tmp_path)
+    failing_for_folders(monkeypatch, errno.EIO)
+    page = tmp_path / "page.html"
+    words = "page.html is whole, but the disk does not say that its name is safe (Input/output error)"
+    assert write_page(page, "words", overwrite=False) == (5, words)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page.html", "words")]
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="fsync means it elsewhere")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 import shutil
+import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.execute.segmented import crash_after, run_in_segments
 from tests.reference_ffmpeg import frame_lines, packet_lines
+from vidsr import durable
 from vidsr.cli.main import run
 from vidsr.segments.contents import folder_of
 from vidsr.segments.journal import Journal
@@ -265,6 +270,56 @@ def test_control_characters_of_names_do_not_reach_the_terminal(
     # in the information, in the verdict, in what would become what
     assert said.out.count(r"part\x1b[2J") == 5
     assert said.err.count(r"\x1b[2J.mkv") == 2
+
+
+def test_a_piece_that_cannot_be_read_while_pieces_are_joined_is_no_bug(
+    unfinished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a server of files that goes away in the middle of one."""
+
+    class Stale(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() > 1000:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return super().read(size)
+
+    original = Path.open
+
+    def open_(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.suffix == ".packets":
+            return Stale(io.FileIO(path))
+        return original(path, *arguments, **named)
+
+    part = tmp_path / "elsewhere" / "part.mkv"
+    part.parent.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_)
+        assert run(["jobs", "export", str(unfinished), str(part)]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"Error: segment .*/start-\w+\.packets cannot be read: Stale file handle", error)
+    assert "nothing that is finished was removed" in hint
+    assert list(part.parent.iterdir()) == []
+    assert pieces(unfinished)[0] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
+def test_a_part_that_has_its_name_is_no_failure_where_only_the_name_is_not_safe(
+    unfinished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original, part = durable.sync_descriptor, tmp_path / "part.mkv"
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        original(descriptor)
+
+    monkeypatch.setattr(durable, "_synced_on", {tmp_path.stat().st_dev})
+    monkeypatch.setattr(durable, "sync_descriptor", sync)
+    assert run(["jobs", "export", str(unfinished), str(part)]) == 0
+    note, words = capsys.readouterr().err.splitlines()
+    assert note.startswith("Note: part.mkv is whole, but the disk does not say that its name is safe")
+    assert words.startswith(f"{part}: 30 frames, ")
+    assert len(frame_lines(part)) == 30
 
 
 def test_nothing_to_watch_is_said(

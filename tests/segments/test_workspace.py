@@ -429,7 +429,7 @@ def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
 
 def test_a_file_in_the_place_of_the_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
     folder_of(tmp_path / "b.mkv").write_bytes(b"")
-    with pytest.raises(OutputError, match="File exists"):
+    with pytest.raises(OutputError, match="cannot make the folder of the job: File exists"):
         Workspace.open(tmp_path / "b.mkv")
 
 
