@@ -1,7 +1,7 @@
 """Each call of a job to the disk fails once: one clear line, and the job goes on later.
 
 Calls of Python are meant, whether through `os` or `Path`: files that are opened, named, removed and synced,
-folders made and removed. What FFmpeg does with the output by itself is not met.
+folders made, listed and removed. What FFmpeg does with the output by itself is not met.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vidsr.errors import OutputError
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
 
 FRAMES, SEGMENT = 9, 3
-CALLS = ("replace", "rename", "link", "unlink", "mkdir", "rmdir", "open")
+CALLS = ("replace", "rename", "link", "unlink", "mkdir", "rmdir", "open", "listdir")
 STEPS = 61
 """So many calls at least does a job of three segments make."""
 

@@ -195,6 +195,27 @@ def test_a_file_that_no_line_speaks_of_is_not_thrown_away_where_it_cannot_be_rea
     assert adopted(output) == SEGMENTS
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO], ids=errno.errorcode.get)
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_empty(
+    output: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Its journal would be removed with it."""
+    before = sorted(path.name for path in folder_of(output).iterdir())
+    workspace = Workspace.open(output)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        patch.setattr(os, "scandir", refuse)
+        with pytest.raises(JobError, match=f"{folder_of(output)} cannot be read: {os.strerror(number)}"):
+            workspace.adopt(record())
+        workspace.close()
+    assert sorted(path.name for path in folder_of(output).iterdir()) == before
+    assert adopted(output) == SEGMENTS
+
+
 @pytest.mark.parametrize("name", ["journal.jsonl", "lock"])
 def test_a_job_that_cannot_be_looked_into_is_listed_with_the_reason(output: Path, name: str) -> None:
     """Tried with a link to itself: permissions do not hold for everybody."""
@@ -273,6 +294,13 @@ def test_the_last_run_says_where_the_source_is_and_what_continues_the_job(output
         "/moved.mkv", "vidsr moved.mkv b.mkv", before.begun, IDENTITY, {"x": ["y"]}, Segment(), 30
     )
     assert [r.segment for r in contents.receipts] == SEGMENTS
+
+
+def test_a_folder_that_somebody_has_removed_is_cleared_away(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        shutil.rmtree(workspace.folder)
+        workspace.remove()
+    assert list(output.parent.iterdir()) == []
 
 
 def test_after_clearing_another_job_may_begin(output: Path) -> None:

@@ -135,15 +135,29 @@ def read_folder(folder: Path) -> Found:
     return Found(record, tuple(sorted(kept, key=start_of)), frozenset(lost), torn)
 
 
+def files_in(folder: Path, suffix: str = SUFFIX) -> list[Path]:
+    """The files of a kind, by name; segments by default.
+
+    Raises JobError where the folder cannot be looked into: that does not say that there are none, as `glob`
+    would make of it.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(suffix))
+    except FileNotFoundError:  # somebody has removed it
+        return []
+    except OSError as error:
+        raise JobError(f"{folder} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
+
+
 def unlisted(folder: Path, contents: Contents) -> tuple[int, int]:
     """How many segment files are there that the contents do not speak of, and their size in bytes.
 
-    So it is where the journal is lost, or could not be read.
+    So it is where the journal is lost, or could not be read. None where the folder cannot be looked into.
     """
     listed = {receipt.file for receipt in contents.receipts}
     number = size = 0
-    with suppress(OSError):  # a folder that cannot be looked into is a problem that is said elsewhere
-        for path in folder.glob(f"*{SUFFIX}"):
+    with suppress(JobError):
+        for path in files_in(folder):
             if path.name not in listed:
                 number += 1
                 with suppress(OSError):

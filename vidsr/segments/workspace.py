@@ -35,6 +35,7 @@ from vidsr.segments.contents import (
     Contents,
     Found,
     JobRecord,
+    files_in,
     folder_of,
     read_folder,
     receipt_inside,
@@ -139,9 +140,9 @@ class Workspace:
                 return
             # what cannot be removed now is by the next run; it must not hide why this one ended
             with contextlib.suppress(OutputError, OSError):
-                for path in self.folder.glob(f"*{UNFINISHED_SUFFIX}"):
+                for path in files_in(self.folder, UNFINISHED_SUFFIX):
                     path.unlink(missing_ok=True)
-                if not any(self.folder.glob(f"*{SUFFIX}")):
+                if not files_in(self.folder):
                     self.remove()
         finally:
             self._lock.release()
@@ -161,7 +162,7 @@ class Workspace:
     @property
     def is_begun(self) -> bool:
         """Whether an earlier run left something here."""
-        return self._journal.path.exists() or any(self.folder.glob(f"*{SUFFIX}"))
+        return self._journal.path.exists() or bool(files_in(self.folder))
 
     def new_file(self, segment_start: int | None) -> Path:
         """A name for a segment that begins there; no two calls give the same."""
@@ -180,7 +181,7 @@ class Workspace:
         read that may be whole), NoSpaceError, OutputError.
         """
         found = read_folder(self.folder)
-        if not any(self.folder.glob(f"*{SUFFIX}")):
+        if not files_in(self.folder):
             found = Found(None, ())  # nothing was finished, so nothing can be mixed
         if found.record is not None:
             self._refuse_changes(found, changes(found.record.identity, record.identity))
@@ -208,7 +209,7 @@ class Workspace:
         listed = {receipt.file for receipt in whole}
         orphans: list[SegmentReceipt] = []
         unreadable: set[str] = set()
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in files_in(self.folder):
             if path.name in listed:
                 continue
             owner, orphan = receipt_inside(path)
@@ -260,8 +261,8 @@ class Workspace:
             )
 
     def _remove_all_but(self, names: set[str]) -> None:
-        for pattern in (f"*{SUFFIX}", f"*{UNFINISHED_SUFFIX}"):
-            for path in self.folder.glob(pattern):
+        for suffix in (SUFFIX, UNFINISHED_SUFFIX):
+            for path in files_in(self.folder, suffix):
                 if path.name not in names:
                     path.unlink(missing_ok=True)
 
