@@ -18,7 +18,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from tests.execute.segmented import counting, failing_at
+from tests.execute.segmented import counting, failing_at, folders_that_do_not_sync
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import flat_planes
@@ -382,3 +382,17 @@ def test_pieces_that_cannot_be_removed_do_not_hide_the_interrupt(
     job = Job(clip, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32", encoder=request())
     with pytest.raises(InterruptedByUser):
         run_resumable(job, show=lambda _: None, stop=stop, resume="never", length=SegmentLength(8, 8))
+
+
+@posix
+def test_in_one_go_keeps_no_pieces_where_a_power_cut_may_take_the_output_s_name(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+
+    def is_its_own(descriptor: int) -> bool:
+        return output.exists() and os.path.samestat(os.fstat(descriptor), tmp_path.stat())
+
+    with folders_that_do_not_sync(is_its_own):
+        run(clip, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
+    assert list(tmp_path.iterdir()) == [output]

@@ -6,9 +6,8 @@ import errno
 import os
 import re
 import shutil
-import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,13 @@ from tests.execute.segmented import (
     counting,
     crash_after,
     failing_at,
+    folders_that_do_not_sync,
     in_one_go,
     run_in_segments,
 )
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
-from vidsr import durable
 from vidsr.errors import (
     DamagedSourceError,
     DeviceError,
@@ -367,23 +366,6 @@ def test_pieces_that_cannot_be_removed_do_not_spoil_a_whole_output(
     assert isinstance(events[-2], Note)
     assert "cannot clear the folder of the job: Input/output error; vidsr jobs clean" in events[-2].text
     assert len(decoded(output)) == 72
-
-
-@contextmanager
-def folders_that_do_not_sync(where: Callable[[int], bool]) -> Iterator[None]:
-    """A disk that answers EIO when some folder is to be synced. where: is given its descriptor."""
-    original = durable.sync_descriptor
-
-    def sync(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and where(descriptor):
-            raise OSError(errno.EIO, "Input/output error")
-        original(descriptor)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "_synced_on", set())
-        patch.setattr(durable, "_unsure_on", set())
-        patch.setattr(durable, "sync_descriptor", sync)
-        yield
 
 
 @posix

@@ -242,7 +242,7 @@ class _LongRun:
                 writer.publish()
                 is_safe = not tell_of_its_name(writer, self.show)
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
-        if is_safe:
+        if is_safe or not self.keeps:
             self._clear_up()
         else:  # its pieces are what a power cut leaves
             self.show(Note(f"the pieces of {self.workspace.output} stay; vidsr jobs clean removes them"))
