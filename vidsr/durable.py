@@ -24,9 +24,15 @@ if sys.platform == "darwin":
 _DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _FOLDERS_ARE_NOT_SYNCED = frozenset(
-    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF}
+    {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
 )
 """What file systems answer that know no such thing (FUSE, SMB and others of the network)."""
+
+_synced_on: set[int] = set()
+_unsure_on: set[int] = set()
+"""File systems by number of device: of which this process has synced a folder, and which have answered the
+first sync of one with EIO. Some do so always (a Samba share as WSL shows it): what was never there is no loss
+that could be told from it."""
 
 
 class SystemFailure(Protocol):
@@ -80,7 +86,8 @@ def writing(path: Path, doing: str) -> Iterator[None]:
 def write_whole(path: Path, data: bytes, doing: str) -> None:
     """Make a file of some bytes: it has its name only when it is on the disk, whole.
 
-    Raises NoSpaceError, OutputError; nothing is left then.
+    Raises NoSpaceError, OutputError; nothing is left then, unless all that fails is the sync of the name: the
+    file is there, whole.
     """
     temporary = path.with_name(path.name + ".part")
     try:
@@ -98,28 +105,55 @@ def write_whole(path: Path, data: bytes, doing: str) -> None:
 def sync(file: IO[Any]) -> None:
     """Wait until everything written to an open file is on the disk. Raises OSError."""
     file.flush()
-    _sync(file.fileno())
+    sync_descriptor(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> bool:
     """Make renames and new names in a folder durable, where the system can (not on Windows).
 
-    Raises OSError where it can and the disk fails.
+    Returns False on a file system that fails at it from the first time on: it does not say when names are
+    safe, and is not asked again. Raises OSError where it can and the disk fails.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
-        return  # Windows; elsewhere a folder that may be written to, but not read
+        return True  # Windows; elsewhere a folder that may be written to, but not read
     try:
-        _sync(descriptor)
-    except OSError as error:
-        if error.errno not in _FOLDERS_ARE_NOT_SYNCED:
-            raise
+        device = os.fstat(descriptor).st_dev
+        if device not in _unsure_on:
+            _sync_folder(descriptor, device)
+        return device not in _unsure_on
     finally:
         os.close(descriptor)
 
 
-def _sync(descriptor: int) -> None:
+def _sync_folder(descriptor: int, device: int) -> None:
+    try:
+        sync_descriptor(descriptor)
+    except OSError as error:
+        if error.errno == errno.EIO and device not in _synced_on:
+            _unsure_on.add(device)
+        elif error.errno not in _FOLDERS_ARE_NOT_SYNCED:
+            raise
+    else:
+        _synced_on.add(device)
+
+
+def sync_name(path: Path) -> str | None:
+    """Make the name durable that a whole file has been given.
+
+    Where the disk fails at it, a line for people: the file is there all the same.
+    """
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return f"{path.name} is whole, but the disk does not say that its name is safe ({why})"
+    return None
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Wait for the disk: all syncs of files and folders go through here. Raises OSError."""
     if sys.platform == "darwin":
         # fsync leaves it to the drive there when to write what it has been given
         with contextlib.suppress(OSError):  # network drives cannot be asked
@@ -129,7 +163,7 @@ def _sync(descriptor: int) -> None:
 
 
 def rename_without_replacing(temporary: Path, output: Path) -> None:
-    """Raises FileExistsError if the name is taken; atomic where the file system has hard links."""
+    """Atomic where the file system has hard links. Raises FileExistsError if the name is taken, OSError."""
     try:
         os.link(temporary, output)
     except FileExistsError:
@@ -139,4 +173,4 @@ def rename_without_replacing(temporary: Path, output: Path) -> None:
             raise FileExistsError(output) from None
         temporary.rename(output)
     else:
-        temporary.unlink()
+        remove_unfinished(temporary)  # where that fails, the file has its name all the same

@@ -15,6 +15,7 @@
     │   ├── OutputExistsError     it is there already and --overwrite was not given
     │   ├── NoSpaceError          the disk is full
     │   ├── StreamRefusedError    the container cannot hold a stream of the source
+    │   ├── LocksMissingError     its file system has no locks, which keep two runs apart
     │   └── JobError              the unfinished job beside the output stands in the way
     │       ├── JobChangedError   it was begun from another source or with other settings
     │       ├── JobRunningError   another process works on it
@@ -147,6 +148,12 @@ class NoSpaceError(OutputError):
 
 class StreamRefusedError(OutputError):
     """The output container cannot hold a stream of the source."""
+
+
+class LocksMissingError(OutputError):
+    """The output's file system has no locks, which keep two runs of a job apart."""
+
+    usual_hint = "this file system has no locks: write to another disk, or pass --no-resume"
 
 
 class JobError(OutputError):

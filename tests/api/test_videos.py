@@ -25,7 +25,7 @@ from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, Receipt
 from vidsr.models.base import Network
 from vidsr.progress.events import Event, Finished, Joining, Note, Show, Started, Working
-from vidsr.segments.workspace import folder_of, read_contents
+from vidsr.segments.contents import folder_of, read_contents
 
 QUICK: dict[str, Any] = {"device": "cpu", "backend": "torch", "precision": "fp32", "encoder": "ffv1"}
 

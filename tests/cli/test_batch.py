@@ -134,7 +134,9 @@ def test_options_that_contradict_each_other_are_refused_before_anything(
 
 
 @pytest.mark.parametrize(
-    "folder", ["ep1.mkv", "ep1.mkv/within", "y" * 300], ids=["file", "in a file", "long"]
+    "folder",
+    ["ep1.mkv", "ep1.mkv/within", "y" * 300, "new/deep/" + "y" * 300],
+    ids=["file", "in a file", "long", "long in one that can be made"],
 )
 def test_a_folder_that_cannot_be_made_is_one_line(
     season: Path, repeat_2x: Path, folder: str, capsys: pytest.CaptureFixture[str]
@@ -240,6 +242,29 @@ def test_a_name_no_container_is_written_under_is_refused_before_anything(
     assert error == f"Error: {into}/ep2-2x.avi: unknown container suffix '.avi'"
     assert ".mkv" in hint
     assert not into.exists()
+
+
+@pytest.mark.parametrize("dry_run", [("--dry-run",), ()], ids=["dry run", "run"])
+def test_a_name_that_is_too_long_is_one_line_before_anything(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str], dry_run: tuple[str, ...]
+) -> None:
+    """255 bytes fit; while it is unfinished the name has 15 more."""
+    stem = "x" * (255 - 15 - len("ep10.mkv") + 1)
+    name = stem + "{stem}.mkv"
+    assert batch(season, repeat_2x, "--name", name, *dry_run) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"Error: {season}/{stem}ep10.mkv: the output's name is too long by 1 bytes"
+    assert hint == "Hint: choose a shorter --name"
+    assert len(list(season.iterdir())) == 3
+
+
+def test_a_dry_run_names_a_folder_that_cannot_be(
+    season: Path, repeat_2x: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    into = season / ("y" * 300)
+    assert batch(season, repeat_2x, "--into", str(into), "--dry-run") == 1
+    error, _ = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"Error: the folder {into} cannot be made: ")
 
 
 def test_a_dry_run_says_which_file_of_a_list_is_not_there(

@@ -6,8 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import RenderableType
+from rich.spinner import Spinner
+from rich.status import Status
+from rich.text import Text
 
 from vidsr.backends.openvino import openvino_is_installed
 from vidsr.bench import candidates, measure
@@ -15,6 +20,7 @@ from vidsr.bench.candidates import Way, ways_here
 from vidsr.bench.measure import Effort
 from vidsr.cli.bench import _names
 from vidsr.cli.main import run
+from vidsr.errors import WeightsError
 from vidsr.presets import DEFAULT_MODEL
 
 
@@ -104,3 +110,25 @@ def test_quick_is_quick() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert all(result["error"] is None for result in json.loads(done.stdout)["results"])
+
+
+def test_square_brackets_in_what_is_measured_are_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of devices have them."""
+    shown: list[str] = []
+
+    def update(_: Status, words: RenderableType) -> None:
+        text = Spinner("dots", words).text
+        assert isinstance(text, Text)
+        shown.append(text.plain)
+
+    def measure(*given: Any) -> None:
+        given[-1]("torch on card [bold]")
+        raise WeightsError("enough")
+
+    monkeypatch.setattr(Status, "update", update)
+    monkeypatch.setattr("vidsr.bench.measure.run_bench", measure)
+    assert run(["bench", "--quick"]) == 1
+    assert shown == ["torch on card [bold]"]
+    assert capsys.readouterr().err.splitlines()[0] == "torch on card [bold]"

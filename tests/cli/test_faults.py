@@ -14,7 +14,7 @@ import pytest
 from tests.cli.sample_job import command
 from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import ffmpeg, frame_lines
-from vidsr.segments.workspace import folder_of
+from vidsr.segments.contents import folder_of
 
 if sys.platform == "win32":
     pytest.skip("Windows has no such limits and signals", allow_module_level=True)

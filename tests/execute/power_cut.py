@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from vidsr import durable
+
 Names = dict[str, int]
 """What a folder holds: numbers of files and folders by name."""
 
@@ -81,15 +83,15 @@ class Recorder:
         """What is there at the beginning counts as synced."""
         self._synced_folders, self._synced_files = self._look()
         with pytest.MonkeyPatch.context() as patch:
-            fsync = os.fsync
+            sync_descriptor = durable.sync_descriptor
 
             def synced(descriptor: int) -> None:
                 self._note("before a sync")
-                fsync(descriptor)
+                sync_descriptor(descriptor)
                 self._note_sync(os.fstat(descriptor).st_ino)
                 self._note("after a sync")
 
-            patch.setattr(os, "fsync", synced)
+            patch.setattr(durable, "sync_descriptor", synced)
             for name in ("replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir"):
                 patch.setattr(os, name, self._noted(name, getattr(os, name)))
             try:

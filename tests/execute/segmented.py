@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.straight import run_job
+from vidsr import durable
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
 from vidsr.infer.upscaler import PendingFrames, Upscaler
@@ -78,3 +82,46 @@ def counting() -> Iterator[list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Upscaler, "submit", submit)
         yield computed
+
+
+@contextmanager
+def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
+    """Something happens when the network gets that frame."""
+    original = Upscaler.submit
+
+    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
+        if any(frame.index == index for frame in batch):
+            do()
+        return original(upscaler, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Upscaler, "submit", submit)
+        yield
+
+
+@contextmanager
+def failing_at(index: int, failure: BaseException) -> Iterator[None]:
+    """The network fails at a frame."""
+
+    def fail() -> None:
+        raise failure
+
+    with at_frame(index, fail):
+        yield
+
+
+@contextmanager
+def folders_that_do_not_sync(where: Callable[[int], bool]) -> Iterator[None]:
+    """A disk that answers EIO when some folder is to be synced. where: is given its descriptor."""
+    original = durable.sync_descriptor
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) and where(descriptor):
+            raise OSError(errno.EIO, "Input/output error")
+        original(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(durable, "_synced_on", set())
+        patch.setattr(durable, "_unsure_on", set())
+        patch.setattr(durable, "sync_descriptor", sync)
+        yield

@@ -26,7 +26,7 @@ from vidsr.job import Job, Receipt, Resume
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.models.compact import SRVGGNetCompact
 from vidsr.progress.events import Event, Note, Show, Started, Working
-from vidsr.segments.workspace import folder_of, read_contents
+from vidsr.segments.contents import folder_of, read_contents
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import stat
+import subprocess
 import threading
 from dataclasses import replace
 from fractions import Fraction
@@ -17,6 +18,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
+from tests.execute.segmented import counting, failing_at, folders_that_do_not_sync
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import flat_planes
@@ -27,6 +29,7 @@ from vidsr.channel import StopSignal
 from vidsr.errors import (
     EncoderError,
     InterruptedByUser,
+    OutputError,
     ToolMissingError,
     UnknownNameError,
     UsageError,
@@ -43,6 +46,8 @@ from vidsr.media.read.probe import probe
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.read.source_color import source_color
 from vidsr.media.verify import verify
+from vidsr.segments.contents import folder_of, read_contents
+from vidsr.segments.workspace import Workspace
 
 PROGRAM = imageio_ffmpeg.get_ffmpeg_exe()
 
@@ -264,15 +269,27 @@ def test_a_killed_program_is_one_clear_error() -> None:
 def test_a_program_that_answers_no_trial_is_an_error_and_nothing_of_it_is_left(
     clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ffmpeg_encoder, "TRIAL_SECONDS", 0.5)
     held = tmp_path / "held"
     os.mkfifo(held)
     reading = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     program = script(
         tmp_path / "ffmpeg",
         'case "$*" in *pipe:0*)',
-        f"exec 9>{held}; echo . >&9; echo '[error] thinking' >&2; sleep 300;; esac",
+        f"echo '[error] thinking' >&2; exec 9>{held}; echo . >&9; sleep 300;; esac",
     )
+
+    class Begun(subprocess.Popen[bytes]):
+        """Its time runs from when it has said its words, however long the shell takes to start."""
+
+        def communicate(self, *given: Any, **more: Any) -> tuple[bytes, bytes]:
+            if "pipe:0" in self.args:  # type: ignore[operator]
+                said = select.poll()
+                said.register(reading, select.POLLIN)
+                assert said.poll(60_000)
+            return super().communicate(*given, **more)
+
+    monkeypatch.setattr(ffmpeg_encoder, "TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr(subprocess, "Popen", Begun)
     with pytest.raises(EncoderError, match=r"has not encoded 2 pictures in 0\.5 s: thinking") as caught:
         run(clip, tmp_path / "out.mkv", repeat_2x, encoder=request(program=program))
     assert "--encoder-preset" in str(caught.value.hint)
@@ -325,19 +342,18 @@ def test_a_closed_encoder_leaves_no_process() -> None:
 
 @posix
 def test_an_interrupted_job_goes_on_where_it_was(clip: Path, tmp_path: Path, repeat_2x: Path) -> None:
+    """What is finished of the fourth of nine segments is kept too, as far as a busy machine encodes it."""
     output = tmp_path / "out.mkv"
-    job = Job(clip, output, weights=repeat_2x, precision="fp32", encoder=request())
-    stop = StopSignal()
-    timer = threading.Timer(1.0, stop.set, [InterruptedByUser("interrupted")])
-    timer.start()
-    try:
-        run_resumable(job, show=lambda _: None, stop=stop, length=SegmentLength(8, 8))
-    except InterruptedByUser:
-        assert not output.exists()
-    timer.cancel()
-    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
-    if not output.exists():
+    job = Job(clip, output, weights=repeat_2x, precision="fp32", encoder=request(), batch=1)
+    with failing_at(25, InterruptedByUser("interrupted")), pytest.raises(InterruptedByUser):
         run_resumable(job, show=lambda _: None, length=SegmentLength(8, 8))
+    assert not output.exists()
+    assert not [t for t in threading.enumerate() if t.name == "vidsr-ffmpeg"]
+    kept = read_contents(folder_of(output)).frames
+    assert 0 < kept <= 25
+    with counting() as computed:
+        run_resumable(job, show=lambda _: None, length=SegmentLength(8, 8))
+    assert computed == list(range(kept, 72))
     assert len(frame_lines(output)) == 72
     assert verify(clip, output).ok
 
@@ -352,3 +368,31 @@ def test_in_one_go_keeps_nothing_of_a_failure(clip: Path, tmp_path: Path, repeat
     assert list(tmp_path.iterdir()) == []
     run(clip, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
     assert len(frame_lines(output)) == 4
+
+
+def test_pieces_that_cannot_be_removed_do_not_hide_the_interrupt(
+    clip: Path, tmp_path: Path, repeat_2x: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Workspace) -> None:
+        raise OutputError("cannot clear the folder of the job: Read-only file system")
+
+    monkeypatch.setattr(Workspace, "clear", refuse)
+    stop = StopSignal()
+    stop.set(InterruptedByUser("interrupted"))
+    job = Job(clip, tmp_path / "out.mkv", weights=repeat_2x, precision="fp32", encoder=request())
+    with pytest.raises(InterruptedByUser):
+        run_resumable(job, show=lambda _: None, stop=stop, resume="never", length=SegmentLength(8, 8))
+
+
+@posix
+def test_in_one_go_keeps_no_pieces_where_a_power_cut_may_take_the_output_s_name(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+
+    def is_its_own(descriptor: int) -> bool:
+        return output.exists() and os.path.samestat(os.fstat(descriptor), tmp_path.stat())
+
+    with folders_that_do_not_sync(is_its_own):
+        run(clip, output, repeat_2x, resume="never", range=RangeRequest(first_frame=0, last_frame=4))
+    assert list(tmp_path.iterdir()) == [output]

@@ -7,15 +7,26 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from tests.conftest import pixel_repeating_weights
-from tests.execute.segmented import LOSSLESS, Crash, counting, crash_after, in_one_go, run_in_segments
+from tests.execute.segmented import (
+    LOSSLESS,
+    Crash,
+    at_frame,
+    counting,
+    crash_after,
+    failing_at,
+    folders_that_do_not_sync,
+    in_one_go,
+    run_in_segments,
+)
 from tests.media.clips import ClipShelf
 from tests.media.reference import decoded, packets
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, packet_lines, video_line
@@ -25,44 +36,21 @@ from vidsr.errors import (
     InterruptedByUser,
     JobChangedError,
     JobRunningError,
+    LocksMissingError,
     NoSpaceError,
     OutputExistsError,
 )
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.frames import Frame
-from vidsr.infer.upscaler import PendingFrames, Upscaler
 from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt, Resume, SizeRequest
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Event, Finished, Joining, Note, Started, Stopping
-from vidsr.segments.workspace import Workspace, folder_of, read_contents
+from vidsr.segments.contents import folder_of, read_contents
+from vidsr.segments.workspace import Workspace
 
-
-@contextmanager
-def at_frame(index: int, do: Callable[[], object]) -> Iterator[None]:
-    """Something happens when the network gets that frame."""
-    original = Upscaler.submit
-
-    def submit(upscaler: Upscaler, batch: Sequence[Frame]) -> PendingFrames:
-        if any(frame.index == index for frame in batch):
-            do()
-        return original(upscaler, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Upscaler, "submit", submit)
-        yield
-
-
-@contextmanager
-def failing_at(index: int, failure: BaseException) -> Iterator[None]:
-    """The network fails at a frame."""
-
-    def fail() -> None:
-        raise failure
-
-    with at_frame(index, fail):
-        yield
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows does not sync folders")
 
 
 def segment_files(output: Path) -> list[Path]:
@@ -380,6 +368,43 @@ def test_pieces_that_cannot_be_removed_do_not_spoil_a_whole_output(
     assert len(decoded(output)) == 72
 
 
+@posix
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_an_output_that_has_its_name_is_no_failure_where_only_the_name_is_not_safe(
+    clip: Path, tmp_path: Path, repeat_2x: Path, resume: Resume
+) -> None:
+    """Its pieces stay: they are what there is where a power cut takes the name."""
+    output = tmp_path / "out.mkv"
+    events: list[Event] = []
+    with folders_that_do_not_sync(lambda _: output.exists()):
+        receipt = run_in_segments(clip, output, repeat_2x, resume=resume, show=events.append)
+    assert receipt.frames_written == len(decoded(output)) == 72
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "out.mkv is whole, but the disk does not say that its name is safe (Input/output error)" in said
+    assert isinstance(events[-1], Finished)
+    if resume == "auto":
+        assert f"the pieces of {output} stay; vidsr jobs clean removes them" in said
+        assert len(segment_files(output)) == 8
+        with counting() as computed:
+            run_in_segments(clip, output, repeat_2x)
+        assert computed == []
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@posix
+def test_a_disk_that_never_syncs_folders_is_used_and_that_is_said(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    events: list[Event] = []
+    with folders_that_do_not_sync(lambda _: True):
+        run_in_segments(clip, output, repeat_2x, show=events.append)
+    assert len(decoded(output)) == 72
+    said = [event.text for event in events if isinstance(event, Note)]
+    assert "this disk does not say when names are safe; a power cut may cost the job" in said
+    assert list(tmp_path.iterdir()) == [output]
+
+
 def test_a_job_killed_while_it_cleared_up_is_not_computed_again(
     clip: Path, tmp_path: Path, repeat_2x: Path
 ) -> None:
@@ -628,6 +653,44 @@ def test_two_runs_of_one_output_exclude_each_other(clip: Path, unfinished: Path,
         with Workspace.open(unfinished), pytest.raises(JobRunningError, match="is working on"):
             run_in_segments(clip, unfinished, repeat_2x, resume=resume)
     assert len(segment_files(unfinished)) == 2
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that has none."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_job_is_made_in_one_go_where_that_is_asked_for(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    with pytest.raises(LocksMissingError) as caught:
+        run_in_segments(clip, output, repeat_2x)
+    assert "--no-resume" in (caught.value.hint or "")
+    assert list(tmp_path.iterdir()) == []
+    events: list[Event] = []
+    run_in_segments(clip, output, repeat_2x, resume="never", show=events.append)
+    assert len(decoded(output)) == 72
+    assert any(isinstance(e, Note) and "this file system has no locks" in e.text for e in events)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_an_encoder_that_needs_pieces_is_refused_with_what_helps(
+    clip: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    wish = EncoderRequest("ffv1", program=imageio_ffmpeg.get_ffmpeg_exe())
+    with pytest.raises(LocksMissingError) as caught:
+        run_in_segments(clip, tmp_path / "out.mkv", repeat_2x, resume="never", encoder=wish)
+    assert "leave --ffmpeg out" in (caught.value.hint or "")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Damage to what was finished

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
+import os
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from av.codec.context import Flags
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 
-from vidsr.errors import DamagedSegmentError
+from vidsr.errors import DamagedSegmentError, JobError
 from vidsr.media.write.packet_file import Head, PacketFileReader, PacketFileWriter, checked_digest
 
 UNIT = Fraction(1, 90_000)
@@ -129,3 +133,35 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedSegmentError, match="no segment file"):
         PacketFileReader(tmp_path / "text.packets")
     assert checked_digest(tmp_path / "none.packets") is None
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("read_it", [read, checked_digest], ids=["packets", "digest"])
+def test_a_read_that_fails_does_not_say_that_the_file_is_damaged(
+    stored: tuple[Path, Facts],
+    monkeypatch: pytest.MonkeyPatch,
+    read_it: Callable[[Path], object],
+    number: int,
+) -> None:
+    """Each of them in turn, as on a server that goes away meanwhile."""
+    path, _ = stored
+    left = 0
+
+    class Failing(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal left
+            left -= 1
+            if left == -1:
+                raise OSError(number, os.strerror(number))
+            return super().read(size)
+
+    # the content, the digest; or name, length and words of the head, two for each packet, end, tail, digest
+    reads = 2 if read_it is checked_digest else 3 + 2 * len(PTS) + 3
+    monkeypatch.setattr(Path, "open", lambda path, _: Failing(io.FileIO(path)))
+    for turn in range(reads):
+        left = turn
+        with pytest.raises(JobError, match=f"cannot be read: {os.strerror(number)}") as caught:
+            read_it(path)
+        assert not isinstance(caught.value, DamagedSegmentError)
+    left = reads
+    assert read_it(path)

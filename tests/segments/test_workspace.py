@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from typing import Any
 import pytest
 from av.packet import Packet
 
-from vidsr.errors import JobChangedError, JobError, JobRunningError, OutputError
+from vidsr.errors import JobChangedError, JobError, JobRunningError, LocksMissingError, OutputError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.write.packet_file import Head, PacketFileWriter
+from vidsr.segments.contents import JobRecord, folder_of, is_running, read_contents
 from vidsr.segments.identity import digest
 from vidsr.segments.journal import Journal
 from vidsr.segments.listing import list_jobs
 from vidsr.segments.lock import Lock
-from vidsr.segments.workspace import JobRecord, Workspace, folder_of, is_running, read_contents
+from vidsr.segments.workspace import Workspace
 
 IDENTITY = {"source size": 5, "crf": "18"}
 SEGMENTS = [Segment(None, 100), Segment(100, 200), Segment(200, None)]
@@ -146,12 +148,15 @@ def test_a_journal_that_is_gone_loses_nothing(output: Path, spoiled: bytes | Non
     assert [r.segment for r in contents.receipts] == SEGMENTS
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ESTALE], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EMFILE, errno.ESTALE, errno.EIO], ids=errno.errorcode.get
+)
 @pytest.mark.parametrize("call", ["open", "stat"])
 def test_a_segment_that_cannot_be_read_at_this_moment_is_not_thrown_away(
     output: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
 ) -> None:
-    """A server that is away, too many open files, another's permissions: none says that it is damaged."""
+    """A server that is away (EIO of a soft NFS mount that timed out), too many open files, another's
+    permissions: none says that it is damaged."""
     original = getattr(Path, call)
 
     def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
@@ -164,14 +169,17 @@ def test_a_segment_that_cannot_be_read_at_this_moment_is_not_thrown_away(
         with pytest.raises(JobError, match=os.strerror(number)) as caught:
             adopted(output)
     assert not isinstance(caught.value, JobChangedError)
-    assert "nothing that is finished was removed" in (caught.value.hint or "")
+    hint = caught.value.hint or ""
+    assert "nothing that is finished was removed" in hint
+    assert "remove that file: only it is computed again" in hint
     assert len(files(output)) == 3
     assert adopted(output) == SEGMENTS
 
 
-def test_a_segment_of_which_the_disk_has_lost_a_part_is_computed_again(
+def test_a_file_that_no_line_speaks_of_is_not_thrown_away_where_it_cannot_be_read(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (folder_of(output) / "journal.jsonl").unlink()
     original = Path.open
 
     def fail(path: Path, *arguments: Any, **named: Any) -> Any:
@@ -179,11 +187,33 @@ def test_a_segment_of_which_the_disk_has_lost_a_part_is_computed_again(
             raise OSError(errno.EIO, "Input/output error")
         return original(path, *arguments, **named)
 
-    monkeypatch.setattr(Path, "open", fail)
-    with Workspace.open(output) as workspace:
-        found = workspace.adopt(record())
-    assert [r.segment for r in found.receipts] == [SEGMENTS[0], SEGMENTS[2]]
-    assert found.damaged == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", fail)
+        with pytest.raises(JobError, match="cannot be read: Input/output error"):
+            adopted(output)
+    assert len(files(output)) == 3
+    assert adopted(output) == SEGMENTS
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO], ids=errno.errorcode.get)
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_empty(
+    output: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Its journal would be removed with it."""
+    before = sorted(path.name for path in folder_of(output).iterdir())
+    workspace = Workspace.open(output)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        patch.setattr(os, "scandir", refuse)
+        with pytest.raises(JobError, match=f"{folder_of(output)} cannot be read: {os.strerror(number)}"):
+            workspace.adopt(record())
+        workspace.close()
+    assert sorted(path.name for path in folder_of(output).iterdir()) == before
+    assert adopted(output) == SEGMENTS
 
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "lock"])
@@ -197,10 +227,24 @@ def test_a_job_that_cannot_be_looked_into_is_listed_with_the_reason(output: Path
     assert not job.running
 
 
-def test_what_cannot_be_removed_from_the_folder_is_named(output: Path) -> None:
-    (folder_of(output) / "00.packets").mkdir()
-    with pytest.raises(OutputError, match="cannot clear the folder of the job: Is a directory"):
+def test_what_cannot_be_removed_from_the_folder_is_named(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder_of(output) / "00.packets.part").touch()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="cannot clear the folder of the job: Read-only file system"):
         adopted(output)
+
+
+def test_a_folder_in_the_place_of_a_segment_is_named_and_left_alone(output: Path) -> None:
+    (folder_of(output) / "00.packets").mkdir()
+    with pytest.raises(JobError, match=r"segment .*00\.packets cannot be read: "):
+        adopted(output)
+    assert len(files(output)) == 4
 
 
 def test_segments_of_another_job_are_not_taken_for_this_one_when_the_journal_is_gone(output: Path) -> None:
@@ -233,6 +277,30 @@ def test_another_job_is_refused_and_what_is_finished_stays(output: Path) -> None
     assert "9 frames are finished" in caught.value.message
     assert "--restart" in (caught.value.hint or "")
     assert adopted(output) == SEGMENTS
+
+
+def test_the_last_run_says_where_the_source_is_and_what_continues_the_job(output: Path) -> None:
+    """Not what decides the pictures: that must be the same, and the job was begun when it was begun."""
+    before = read_contents(folder_of(output)).record
+    moved = JobRecord("/moved.mkv", "vidsr moved.mkv b.mkv", "later", IDENTITY, {"x": ("y",)}, Segment(), 30)
+    journal = folder_of(output) / "journal.jsonl"
+    for _ in range(2):
+        with Workspace.open(output) as workspace:
+            workspace.adopt(moved)
+        assert len(journal.read_bytes().splitlines()) == 5  # one is new, and that once
+    contents = read_contents(folder_of(output))
+    assert before is not None
+    assert contents.record == JobRecord(
+        "/moved.mkv", "vidsr moved.mkv b.mkv", before.begun, IDENTITY, {"x": ["y"]}, Segment(), 30
+    )
+    assert [r.segment for r in contents.receipts] == SEGMENTS
+
+
+def test_a_folder_that_somebody_has_removed_is_cleared_away(output: Path) -> None:
+    with Workspace.open(output) as workspace:
+        shutil.rmtree(workspace.folder)
+        workspace.remove()
+    assert list(output.parent.iterdir()) == []
 
 
 def test_after_clearing_another_job_may_begin(output: Path) -> None:
@@ -306,15 +374,24 @@ def test_what_cannot_be_removed_does_not_hide_why_a_run_ended(
         workspace.remove()
 
 
-def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not sync folders")
+@pytest.mark.parametrize("before", [True, False], ids=["a new failure", "from the first time on"])
+def test_a_folder_whose_name_does_not_come_to_the_disk_is_an_error_where_others_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
+    monkeypatch.setattr("vidsr.durable._synced_on", {tmp_path.stat().st_dev} if before else set())
+    monkeypatch.setattr("vidsr.durable._unsure_on", set())
+
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OutputError, match="Input/output error"):
-        Workspace.open(tmp_path / "b.mkv")
+    monkeypatch.setattr("vidsr.durable.sync_descriptor", fail)
+    if before:
+        with pytest.raises(OutputError, match="Input/output error"):
+            Workspace.open(tmp_path / "b.mkv")
+    else:
+        with Workspace.open(tmp_path / "b.mkv") as workspace:
+            assert not workspace.names_are_safe
     assert list(tmp_path.iterdir()) == []
 
 
@@ -380,22 +457,35 @@ def test_a_folder_that_vanishes_while_it_is_made_is_made_again(
 
 def test_a_file_in_the_place_of_the_folder_is_an_error_of_one_line(tmp_path: Path) -> None:
     folder_of(tmp_path / "b.mkv").write_bytes(b"")
-    with pytest.raises(OutputError, match="File exists"):
+    with pytest.raises(OutputError, match="cannot make the folder of the job: File exists"):
         Workspace.open(tmp_path / "b.mkv")
 
 
-def test_a_folder_that_cannot_be_locked_is_not_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where the last free inode went to the folder, or on a file system without locks."""
+@pytest.fixture(params=[errno.ENOTSUP, errno.ENOLCK], ids=errno.errorcode.get)
+def no_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file system without locks, as some of the network are on macOS; what it answers."""
+    fcntl = pytest.importorskip("fcntl")
+    words = os.strerror(request.param)
 
-    def refuse(_: Lock) -> bool:
-        raise OSError(errno.ENOLCK, "No locks available")
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, words)
 
-    monkeypatch.setattr(Lock, "acquire", refuse)
-    with pytest.raises(OutputError, match="cannot lock the folder of the job: No locks available"):
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    return words
+
+
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(tmp_path: Path, no_locks: str) -> None:
+    with pytest.raises(LocksMissingError, match=f"cannot lock the folder of the job: {no_locks}") as caught:
         Workspace.open(tmp_path / "b.mkv")
+    assert "this file system has no locks" in (caught.value.hint or "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_there_stays_where_it_cannot_be_taken(output: Path, no_locks: str) -> None:
+    with pytest.raises(LocksMissingError, match=no_locks):
+        Workspace.open(output)
+    assert (folder_of(output) / "lock").exists()
+    assert len(files(output)) == 3
 
 
 def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path: Path) -> None:

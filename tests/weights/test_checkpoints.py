@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import pickle
@@ -331,3 +332,20 @@ def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(name: str, tmp_p
 def test_a_missing_file_is_an_error_of_ours(name: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsFormatError, match="gone"):
         read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Tried with a refusal of the file's opening: permissions do not hold for everybody."""
+    (tmp_path / name).write_bytes(b"anything")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WeightsFormatError) as caught:
+        read_checkpoint(tmp_path / name)
+    assert caught.value.message == f"{tmp_path / name} cannot be read: Permission denied"
+    assert caught.value.hint == "check the path and its permissions"

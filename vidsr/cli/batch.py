@@ -57,11 +57,10 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     outputs = name_outputs(sources, name, model=model, into=into)
     kept = without_outputs(sources, outputs) if place.is_dir() else range(len(sources))
     pairs = [(sources[i], outputs[i]) for i in kept]
-    _check_suffixes(output for _, output in pairs)
+    _check_names(output for _, output in pairs)
     if dry_run:
         for source, output in pairs:
-            missing = "" if source.exists() else " (no such file)"
-            click.echo(f"{source}{missing} -> {output}{' (is there)' if output.exists() else ''}")
+            click.echo(one_line(_what_would_become(source, output)))
         return 0
     resume, segment, style = resume_mode(words), words.pop("segment"), words.pop("progress")
     jobs = [job_of(source=source, output=output, pipe_format="nut", **words) for source, output in pairs]
@@ -88,9 +87,26 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
 batch.params += [param for param in upscale.params if param.name not in _OF_ONE_FILE]
 
 
-def _check_suffixes(outputs: Iterable[Path]) -> None:
-    """Raises UsageError for a name that chooses no container, before the first file has taken its hours."""
+def _what_would_become(source: Path, output: Path) -> str:
+    """Raises OutputError where nothing can be called so."""
+    try:
+        is_missing = not source.exists()
+    except OSError:  # its name is too long for any file
+        is_missing = True
+    try:
+        is_there = output.exists()
+    except OSError as error:
+        raise _folder_error(output.parent, error) from error
+    return f"{source}{' (no such file)' if is_missing else ''} -> {output}{' (is there)' if is_there else ''}"
+
+
+def _check_names(outputs: Iterable[Path]) -> None:
+    """Refuse names that choose no container or are too long, before the first file has taken its hours.
+
+    Raises UsageError, OutputError.
+    """
     from vidsr.media.containers import OutputFormat
+    from vidsr.media.write.target import check_name
 
     for output in outputs:
         try:
@@ -99,6 +115,16 @@ def _check_suffixes(outputs: Iterable[Path]) -> None:
             raise UsageError(
                 f"{output}: {error.message}", "let --name end in .mkv, for example, and not in {suffix}"
             ) from error
+        try:
+            check_name(output)
+        except OutputError as error:
+            raise OutputError(f"{output}: {error.message}", "choose a shorter --name") from error
+
+
+def _folder_error(folder: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"the folder {folder} cannot be made: {error.strerror}", "choose another --into or --name"
+    )
 
 
 @contextmanager
@@ -112,12 +138,10 @@ def _folders(wanted: Iterable[Path]) -> Iterator[None]:
         for folder in wanted:
             try:
                 missing = [place for place in (folder, *folder.parents) if not place.exists()]
+                made += reversed(missing)  # some of them may be made where the last one cannot be
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(
-                    f"the folder {folder} cannot be made: {error.strerror}", "choose another --into or --name"
-                ) from error
-            made += reversed(missing)
+                raise _folder_error(folder, error) from error
         yield
     finally:
         for folder in reversed(made):

@@ -27,6 +27,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
 
     with loading():
         from rich.console import Console
+        from rich.text import Text
 
         from vidsr.bench.candidates import ways_here
         from vidsr.bench.measure import FULL, QUICK, run_bench
@@ -36,7 +37,7 @@ def bench(quick: bool, models: tuple[str, ...], device: str, as_markdown: bool, 
     with notes.status("starting") as status:
 
         def step(words: str) -> None:
-            status.update(words)
+            status.update(Text(words))  # in a bare str, rich takes the [x265] of a device's name for markup
             if not notes.is_terminal:
                 notes.print(words, style="dim", highlight=False)
 

@@ -54,13 +54,14 @@ _TRANSFERS = {
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
     from vidsr.media.read.probe import probe
+    from vidsr.progress.words import one_line
 
     found = probe(source, allow_network=allow_network)
     if as_json:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
     for line in describe(found):
-        click.echo(line)
+        click.echo(one_line(line))
 
 
 def describe(info: SourceInfo) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,14 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
     """
     with loading():
         from vidsr.execute.export import export_finished
-        from vidsr.progress.words import size_words
+        from vidsr.progress.words import one_line, size_words
 
     written, behind = export_finished(output, target, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
-    click.echo(f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}", err=True)
+    if written.unsafe_name is not None:
+        click.echo(one_line(f"Note: {written.unsafe_name}"), err=True)
+    words = f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}"
+    click.echo(one_line(words), err=True)
 
 
 @jobs.command(short_help="Remove what unfinished jobs have left.")
@@ -64,29 +68,56 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
 def clean(paths: tuple[Path, ...], yes: bool) -> None:
     """Throw away the finished pieces of unfinished jobs.
 
-    PATHS are outputs, or folders for all the jobs whose outputs lie in them.
+    PATHS are outputs, or folders for all the jobs whose outputs lie in them. What cannot be read, or was made
+    by another version of vidsr, goes only by the output's name.
     """
+    from vidsr.progress.words import one_line
+    from vidsr.segments.contents import folder_of
     from vidsr.segments.listing import describe, list_jobs
-    from vidsr.segments.workspace import Workspace, folder_of
+    from vidsr.segments.workspace import Workspace
 
     found: list[JobListing] = []
+    left: list[JobListing] = []
     for path in paths:
         if _is_folder(path):
-            found += list_jobs(path)
+            for job in list_jobs(path):
+                if job.problem is None:
+                    found.append(job)
+                else:
+                    left.append(job)
         elif _is_folder(folder_of(path)):
             found.append(describe(path))
         else:
             raise JobError(f"there is no unfinished job of {path}", "vidsr jobs list FOLDER shows them")
-    if not found:
+    if not found and not left:
         click.echo("no unfinished jobs here", err=True)
     running = [job for job in found if job.running]
     if running:
         raise JobRunningError(f"the job of {running[0].output} is running", "stop it first")
     for job in found:
-        question = f"Throw away {job.contents.frames} finished frames of {job.output}?"
-        if yes or click.confirm(question, err=True):
+        if yes or click.confirm(one_line(_question(job)), err=True):
             with Workspace.open(job.output) as workspace:
                 workspace.remove()
+    for job in left:
+        command = shlex.join(["vidsr", "jobs", "clean", str(job.output)])
+        click.echo(one_line(f"left alone: {job.problem}; {command} removes it"), err=True)
+
+
+def _question(job: JobListing) -> str:
+    pieces = _pieces(job)
+    if job.problem is not None:
+        return f"{job.problem}. Throw away {pieces} of {job.output}?"
+    if job.unlisted and job.contents.record is None:
+        return f"Throw away {pieces} of {job.output}, whose journal is lost?"
+    more = f", and {pieces} that its journal does not list" if job.unlisted else ""
+    return f"Throw away {job.contents.frames} finished frames of {job.output}{more}?"
+
+
+def _pieces(job: JobListing) -> str:
+    from vidsr.progress.words import size_words
+
+    number = "1 finished piece" if job.unlisted == 1 else f"{job.unlisted} finished pieces"
+    return f"{number} ({size_words(job.unlisted_bytes)})"
 
 
 def _is_folder(path: Path) -> bool:
@@ -110,5 +141,8 @@ def _words(job: JobListing) -> list[str]:
         + f"{size_words(contents.size_bytes)}, {duration_words(contents.seconds)} of work"
     ]
     if record is not None and not job.running:
-        lines.append(f"    begun {record.begun}; to continue: {record.command}")
+        lines.append(one_line(f"    begun {record.begun}; to continue: {record.command}"))
+    if job.unlisted and not job.running:
+        takes_over = "the command that began the job takes over what is whole"
+        lines.append(f"    and {_pieces(job)} that no journal lists; {takes_over}")
     return lines

@@ -17,7 +17,7 @@ from vidsr.media.read.filtered_reader import Filtering
 from vidsr.media.read.probe import SourceInfo, probe
 from vidsr.media.write.join import join
 from vidsr.media.write.writer import Writer, Written
-from vidsr.segments.workspace import Contents, folder_of, read_contents
+from vidsr.segments.contents import Contents, folder_of, read_contents
 
 
 def plan_to_json(prepared: Prepared) -> dict[str, Any]:

@@ -11,14 +11,14 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from vidsr.channel import StopSignal
 from vidsr.damage import united
-from vidsr.errors import InterruptedByUser, JobChangedError, OutputError
+from vidsr.errors import InterruptedByUser, JobChangedError, LocksMissingError, OutputError
 from vidsr.execute.alone import Alone
 from vidsr.execute.crew import Crew
 from vidsr.execute.export import plan_to_json
@@ -26,7 +26,7 @@ from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.flow import check_frames
 from vidsr.execute.identity import changes_of_source, identity_of
 from vidsr.execute.local import run_straight
-from vidsr.execute.outcome import finished, receipt_of
+from vidsr.execute.outcome import finished, receipt_of, tell_of_its_name
 from vidsr.execute.prepare import Prepared, open_engine, prepare
 from vidsr.execute.proof import prove
 from vidsr.job import Job, Receipt, Resume
@@ -38,9 +38,10 @@ from vidsr.media.write.target import check_name, check_target
 from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Joining, Note, Show
 from vidsr.progress.words import duration_words
+from vidsr.segments.contents import Contents, JobRecord
 from vidsr.segments.coverage import missing
 from vidsr.segments.identity import digest
-from vidsr.segments.workspace import Contents, JobRecord, Workspace, made_its_output
+from vidsr.segments.workspace import Workspace, made_its_output
 
 LENGTHS = {"cpu": SegmentLength(48, 480), "other": SegmentLength(240, 480)}
 """How long segments are, by the kind of device. A CPU computes a few frames a second at best, so that 48 of
@@ -82,7 +83,13 @@ def run_resumable(
     prepared, _ = _naming_anew(prepared, job, resume)
     with prepared.open_writer() as rehearsal:  # refuses now what would be refused at the end
         notes, header = (*prepared.notes, *prepared.loaded.notes, *rehearsal.notes), rehearsal.stream_header
-    with Workspace.open(job.output) as workspace:
+    try:
+        opened = Workspace.open(job.output)
+    except LocksMissingError as error:
+        if resume != "never":
+            raise
+        return _without_a_lock(prepared, show, stop, error)
+    with opened as workspace:
         prepared, is_named = _naming_anew(prepared, job, resume)  # another process may have ended since
         check_target(job.output, job.source, overwrite=prepared.job.overwrite)
         if resume == "restart":
@@ -99,6 +106,20 @@ def run_resumable(
                 return run_straight(prepared, party.engine, show=show, stop=stop)
             run = _LongRun(prepared, party, workspace, show, stop, command=command, only_joins=is_named)
             return run.run(notes, header)
+
+
+def _without_a_lock(prepared: Prepared, show: Show, stop: StopSignal, error: LocksMissingError) -> Receipt:
+    """A job in one go on a file system that has no locks.
+
+    Raises the like of `error` where the job needs a folder of its own all the same.
+    """
+    if prepared.job.encoder.program is not None:  # whose packets are ordered at the end
+        hint = "this file system has no locks: write to another disk, or leave --ffmpeg out"
+        raise LocksMissingError(error.message, hint) from error
+    show(Note("this file system has no locks: nothing keeps another run away from this output"))
+    with _party(prepared, stop, show, None, alone=True) as party:
+        assert isinstance(party, Alone)
+        return run_straight(prepared, party.engine, show=show, stop=stop)
 
 
 def _naming_anew(prepared: Prepared, job: Job, resume: Resume) -> tuple[Prepared, bool]:
@@ -129,7 +150,8 @@ def _keeping_nothing(
         with _party(prepared, stop, show, length, alone=True) as party:
             return _LongRun(prepared, party, workspace, show, stop, keeps=False).run(notes, header)
     except BaseException:
-        workspace.clear()
+        with suppress(OutputError):  # which must not hide why it ended
+            workspace.clear()
         raise
 
 
@@ -202,6 +224,8 @@ class _LongRun:
         )
         before = filling.frames_before
         self.show(self.prepared.started(", ".join(self.party.words), frames_before=before))
+        if self.keeps and not self.workspace.names_are_safe:
+            notes = (*notes, "this disk does not say when names are safe; a power cut may cost the job")
         for text in (*notes, *_words_about(found, record)):
             self.show(Note(text))
         begun = time.perf_counter()
@@ -216,14 +240,21 @@ class _LongRun:
                 proof = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output(writer.temporary)
                 writer.publish()
+                is_safe = not tell_of_its_name(writer, self.show)
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
+        if is_safe or not self.keeps:
+            self._clear_up()
+        else:  # its pieces are what a power cut leaves
+            self.show(Note(f"the pieces of {self.workspace.output} stay; vidsr jobs clean removes them"))
+        end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
+        self.show(end)
+        return receipt
+
+    def _clear_up(self) -> None:
         try:
             self.workspace.remove()
         except OutputError as error:  # the output is whole all the same
             self.show(Note(f"{error.message}; vidsr jobs clean does that"))
-        end = finished(receipt, bottleneck, self.party.engine, frames_before=before, verified=proof.verified)
-        self.show(end)
-        return receipt
 
     def _record(self, stream_header: bytes) -> JobRecord:
         prepared = self.prepared

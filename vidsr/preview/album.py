@@ -24,7 +24,7 @@ from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import PictureFolder, Targets, write_page
 from vidsr.preview.page import ColumnFacts, PageFacts, Shot, render
 from vidsr.preview.stills import frames_at, upscale
-from vidsr.progress.events import Made, Rendering, Show
+from vidsr.progress.events import Made, Note, Rendering, Show
 from vidsr.progress.words import size_words
 
 SOURCE = "Source"
@@ -77,9 +77,11 @@ class Album:
             for column in range(len(self._columns)):
                 self._upscale(column, frames, total, stop)
             page = render(self._facts())
-            size = write_page(targets.page, page, overwrite=self._overwrite)
+            size, *unsafe_names = write_page(targets.page, page, overwrite=self._overwrite)
             if self._folder is not None:
-                self._folder.finish()
+                unsafe_names.append(self._folder.finish())
+        for words in filter(None, unsafe_names):
+            self._show(Note(words))
         count = _counted(len(self._moments), "moment")
         networks = _counted(len(self._columns), "model")
         self._show(Made(str(targets.page), f"{count}, {networks}, {size_words(size)}"))

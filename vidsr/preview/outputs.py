@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from vidsr.durable import rename_without_replacing, sync, sync_folder, temporary_name, writing
+from vidsr.durable import rename_without_replacing, sync, sync_name, temporary_name, writing
 from vidsr.errors import OutputExistsError, UsageError
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -46,8 +46,10 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{folder} is a file, not a folder for pictures", "give the page another name")
 
 
-def write_page(page: Path, text: str, *, overwrite: bool) -> int:
-    """Write the page under its name, whole or not at all; returns its size in bytes.
+def write_page(page: Path, text: str, *, overwrite: bool) -> tuple[int, str | None]:
+    """Write the page under its name, whole or not at all.
+
+    Returns its size in bytes, and a line for people where a power cut may take the name.
 
     Raises OutputExistsError (somebody made it meanwhile), NoSpaceError, OutputError.
     """
@@ -67,10 +69,9 @@ def write_page(page: Path, text: str, *, overwrite: bool) -> int:
                     raise OutputExistsError(
                         f"{page} is there already", "pass --overwrite to replace it"
                     ) from error
-            sync_folder(page.parent)
     finally:
         temporary.unlink(missing_ok=True)
-    return size
+    return size, sync_name(page)
 
 
 class PictureFolder:
@@ -99,12 +100,15 @@ class PictureFolder:
         self.size_bytes += len(image)
         self.count += 1
 
-    def finish(self) -> None:
-        """Give the folder its name; where there is one, put the pictures into it. Raises OutputError."""
+    def finish(self) -> str | None:
+        """Give the folder its name; where there is one, put the pictures into it.
+
+        Returns a line for people where a power cut may take the name. Raises OutputError.
+        """
         with writing(self._folder, "finish the pictures"):
             if not self._folder.exists():
                 self._temporary.rename(self._folder)
             else:
                 for image in sorted(self._temporary.iterdir()):
                     image.replace(self._folder / image.name)
-            sync_folder(self._folder.parent)
+        return sync_name(self._folder)

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidsr.errors import JobError
-from vidsr.segments.workspace import Contents, folder_of, is_running, output_of, read_contents
+from vidsr.segments.contents import Contents, folder_of, is_running, output_of, read_contents, unlisted
 
 
 @dataclass(frozen=True, slots=True)
 class JobListing:
-    """One unfinished job. problem: why its folder cannot be read, else None."""
+    """One unfinished job.
+
+    problem: why its folder cannot be read, else None. unlisted, unlisted_bytes: finished pieces that are
+    there and the contents do not speak of, and their size.
+    """
 
     output: Path
     contents: Contents
     running: bool
     problem: str | None = None
+    unlisted: int = 0
+    unlisted_bytes: int = 0
 
 
 def list_jobs(folder: Path, *, recursive: bool = False) -> Iterator[JobListing]:
@@ -33,6 +39,7 @@ def describe(output: Path) -> JobListing:
     """The unfinished job of an output. Its contents are empty where there is none."""
     folder = folder_of(output)
     try:
-        return JobListing(output, read_contents(folder), is_running(folder))
+        contents, running, problem = read_contents(folder), is_running(folder), None
     except JobError as error:
-        return JobListing(output, Contents(None, ()), running=False, problem=error.message)
+        contents, running, problem = Contents(None, ()), False, error.message
+    return JobListing(output, contents, running, problem, *unlisted(folder, contents))

@@ -7,6 +7,8 @@ made again by another process cannot be told from the one that was taken.)
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import socket
@@ -18,6 +20,9 @@ from typing import Any
 ATTEMPTS, PAUSE_SECONDS = 5, 0.02
 """Whoever only asks whether a lock is held keeps others from taking it for some microseconds: so one that is
 not free is tried again before it counts as held."""
+
+NO_LOCKS = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
+"""What file systems answer that have none, as some of the network."""
 
 if sys.platform == "win32":
     import msvcrt
@@ -68,10 +73,10 @@ class Lock:
     def acquire(self) -> bool:
         """Take the lock if nobody has it; never waits for its holder.
 
-        Raises OSError where files cannot be locked.
+        Raises OSError where files cannot be locked; a file that was made for it is gone then.
         """
         while self._descriptor is None:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor, is_new = self._open()
             try:
                 if not _try_again_and_again(descriptor):
                     return False
@@ -79,6 +84,11 @@ class Lock:
                 if self._is_still_there(descriptor):
                     self._sign(descriptor)
                     self._descriptor = descriptor
+            except OSError:
+                if is_new and os.fstat(descriptor).st_size == 0:  # else somebody has locked it all the same
+                    with contextlib.suppress(OSError):
+                        self.path.unlink()
+                raise
             finally:
                 if self._descriptor is None:
                     os.close(descriptor)
@@ -111,6 +121,13 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _open(self) -> tuple[int, bool]:
+        """The file, and whether it is there only now."""
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644), True
+        except FileExistsError:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), False
 
     def _is_still_there(self, descriptor: int) -> bool:
         try:

@@ -6,6 +6,7 @@ that the file does not hold. It knows containers, never what the tensors are of.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import struct
@@ -98,9 +99,12 @@ def plain_floats(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]
 
 def _check_size(path: Path) -> None:
     try:
-        size = path.stat().st_size
+        with path.open("rb") as file:  # what reads it says of all that may not be read that it is not there
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise WeightsFormatError(f"{path} cannot be read: {error.strerror}") from error
+        raise WeightsFormatError(
+            f"{path} cannot be read: {error.strerror}", "check the path and its permissions"
+        ) from error
     if size > LARGEST_BYTES:
         raise WeightsFormatError(f"{path} has {size >> 20} MiB; no such model has over {LARGEST_BYTES >> 20}")
 

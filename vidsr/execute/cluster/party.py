@@ -30,7 +30,8 @@ from vidsr.execute.together import divided
 from vidsr.job import Segment
 from vidsr.media.read.key_index import KeyIndex
 from vidsr.progress.events import Note, Show
-from vidsr.segments.workspace import UNFINISHED_SUFFIX, Workspace
+from vidsr.segments.contents import UNFINISHED_SUFFIX
+from vidsr.segments.workspace import Workspace
 
 
 @dataclass

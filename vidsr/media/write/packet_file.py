@@ -16,11 +16,11 @@ It knows packets and bytes, never frames or what a segment is for.
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import json
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -39,8 +39,8 @@ _KEY, _END = 1, 255
 _DIGEST_BYTES = 32
 _MAX_JSON_BYTES = 2**24
 _CHUNK_BYTES = 2**20
-_LOST = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO})
-"""What the system answers where reading again would help nobody."""
+
+WHILE_IT_STAYS_SO = f"{CHECK_THE_DISK}; if it stays so, remove that file: only it is computed again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ class PacketFileWriter:
     def finish(self, tail: dict[str, Any]) -> tuple[str, int]:
         """Close, sync and rename. Returns (sha256 in hexadecimal, size in bytes).
 
-        tail: JSON values to keep with the packets. Raises NoSpaceError, OutputError; the file is gone then.
+        tail: JSON values to keep with the packets. Raises NoSpaceError, OutputError; the file is gone then,
+        unless all that fails is the sync of its name: it is there, whole, and a later run takes it over.
         """
         assert self._file is not None
         try:
@@ -152,16 +153,17 @@ class PacketFileWriter:
 
 
 class PacketFileReader:
-    """Reads the packets of a finished file once, and checks it on the way. Raises DamagedSegmentError."""
+    """Reads the packets of a finished file once, and checks it on the way.
+
+    Raises DamagedSegmentError, and JobError where it cannot be read that may well be whole.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._hash = hashlib.sha256()
         self.tail: dict[str, Any] | None = None
-        try:
+        with reading(path):
             self._file = path.open("rb")
-        except OSError as error:
-            raise DamagedSegmentError(f"{path}: {error.strerror}") from error
         try:
             self.head = self._read_head()
         except (KeyError, ValueError) as error:
@@ -203,11 +205,14 @@ class PacketFileReader:
             yield packet
         self.tail = self._json(size)
         digest = self._hash.digest()
-        if pts != count or self._file.read(_DIGEST_BYTES + 1) != digest:
+        with reading(self._path):
+            at_the_end = self._file.read(_DIGEST_BYTES + 1)
+        if pts != count or at_the_end != digest:
             raise self._damaged("its checksum does not fit")
 
     def _read(self, size: int) -> bytes:
-        data = self._file.read(size)
+        with reading(self._path):
+            data = self._file.read(size)
         if len(data) != size:
             raise self._damaged("it is cut short")
         self._hash.update(data)
@@ -228,14 +233,28 @@ class PacketFileReader:
         return DamagedSegmentError(f"segment {self._path} is damaged: {what}")
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name what goes wrong while a segment is read.
+
+    Raises DamagedSegmentError if there is no such file. Any other answer (permission, too many open files, a
+    server that is away, which says EIO too) is a JobError: the file may well be whole, and is never removed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DamagedSegmentError(f"segment {path} is gone: {error.strerror}") from error
+    except OSError as error:
+        raise JobError(f"segment {path} cannot be read: {error.strerror}", WHILE_IT_STAYS_SO) from error
+
+
 def checked_digest(path: Path) -> str | None:
     """The sha256 (hexadecimal) that a segment file ends with, if it is also that of its content.
 
-    None too if there is no such file, or the disk has lost some of it. Raises JobError where it cannot be
-    read for another reason (permission, too many open files, a server that is away): it may well be whole.
+    None too if there is no such file. Raises JobError where it cannot be read for another reason.
     """
     try:
-        with path.open("rb") as file:
+        with reading(path), path.open("rb") as file:
             left = path.stat().st_size - _DIGEST_BYTES
             content = hashlib.sha256()
             while left > 0:
@@ -245,10 +264,8 @@ def checked_digest(path: Path) -> str | None:
                 content.update(chunk)
                 left -= len(chunk)
             digest = file.read(_DIGEST_BYTES)
-    except OSError as error:
-        if error.errno in _LOST:
-            return None
-        raise JobError(f"segment {path} cannot be read: {error.strerror}", CHECK_THE_DISK) from error
+    except DamagedSegmentError:
+        return None
     return digest.hex() if left == 0 and digest == content.digest() else None
 
 

@@ -18,7 +18,7 @@ from vidsr.durable import (
     remove_unfinished,
     rename_without_replacing,
     sync,
-    sync_folder,
+    sync_name,
     temporary_name,
 )
 from vidsr.errors import OutputError, OutputExistsError, UsageError
@@ -55,8 +55,10 @@ class Target:
         with self.naming(), self.temporary.open("rb+") as file:
             sync(file)
 
-    def publish(self) -> int:
-        """Give the file its name; its size.
+    def publish(self) -> tuple[int, str | None]:
+        """Give the file its name.
+
+        Returns its size, and a line for people where a power cut may take the name.
 
         Raises OutputExistsError (somebody else made the file meanwhile), NoSpaceError, OutputError.
         """
@@ -66,8 +68,7 @@ class Target:
                 self.temporary.replace(self.output)
             else:
                 rename_without_replacing(self.temporary, self.output)
-            sync_folder(self.output.parent)
-        return size
+        return size, sync_name(self.output)
 
     def set_aside(self, name: Path) -> int:
         """Give the file another name, and never its own; replaces what is there. Its size."""

@@ -64,6 +64,7 @@ class Written:
     """What came out.
 
     first_pts, last_pts: of the frames, on the source's clock. offset: seconds subtracted from all times.
+    unsafe_name: a line for people where the disk does not say that the name outlives a power cut.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Written:
     last_pts: int | None
     size_bytes: int
     offset: Fraction
+    unsafe_name: str | None = None
 
 
 class Writer:
@@ -410,17 +412,16 @@ class Writer:
         if self._target.pipe is not None:
             self._set_written(self._target.output, self._muxed_bytes)
             return
-        self._set_written(self._target.output, self._target.publish())
+        self._set_written(self._target.output, *self._target.publish())
 
     def set_aside(self, name: Path) -> None:
         """Give the complete file another name, and never its own; replaces what is there."""
         assert self._is_complete
         self._set_written(name, self._target.set_aside(name))
 
-    def _set_written(self, path: Path, size: int) -> None:
-        self.written = Written(
-            path, self._count, self._first_pts, self._last_pts, size, self._timeline.origin
-        )
+    def _set_written(self, path: Path, size: int, unsafe_name: str | None = None) -> None:
+        first, last, origin = self._first_pts, self._last_pts, self._timeline.origin
+        self.written = Written(path, self._count, first, last, size, origin, unsafe_name)
 
     def abort(self) -> None:
         """Close everything and remove the unfinished file; harmless when there is none."""
