@@ -58,6 +58,9 @@ DEFAULT_HANDLERS = frozenset(
 TIME_CODE_KEY = "timecode"
 """What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
 
+UNDETERMINED = "und"
+"""What ISO 639-2 and BCP 47 call a language that nobody says."""
+
 UNNAMED_VIEWS = "marks of stereoscopic pictures"
 
 FIELD_ORDERS = ("unknown", "progressive", "tt", "bb", "tb", "bt")
@@ -394,22 +397,36 @@ def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) ->
 
 
 def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:
-    info = dataclasses.replace(info, language_tag=track.language_tag, is_enabled=track.is_enabled)
-    if track.language_tag is None or track.has_plain_language:
+    info = dataclasses.replace(info, is_enabled=track.is_enabled)
+    if track.language_tag is None:
         return info
-    return _in_language(info, track.language_tag)
+    return _in_language(info, track.language_tag, is_plain_known=track.has_plain_language)
 
 
 def _with_tag(info: StreamInfo, tag: str) -> StreamInfo:
-    info = dataclasses.replace(info, language_tag=tag)
-    return info if info.language is not None else _in_language(info, tag)
+    return _in_language(info, tag, is_plain_known=info.language is not None)
 
 
-def _in_language(info: StreamInfo, tag: str) -> StreamInfo:
-    """The plain language is that of the tag."""
+def _in_language(info: StreamInfo, tag: str, *, is_plain_known: bool) -> StreamInfo:
+    """With a language in full, and the plain one that it begins with where none is known.
+
+    mkvmerge writes "und" on every track without a language; that says no more than nothing.
+    """
+    if tag.lower() != UNDETERMINED:
+        info = dataclasses.replace(info, language_tag=tag)
+    if is_plain_known:
+        return info
+    language = plain_language(tag)
+    metadata = tuple((key, value) for key, value in info.metadata if key != "language")
+    if language is not None:
+        metadata = (*metadata, ("language", language))
+    return dataclasses.replace(info, language=language, metadata=metadata)
+
+
+def plain_language(tag: str) -> str | None:
+    """The language that a tag begins with; None where it says of the script, say, alone ("und-Latn")."""
     language = tag.split("-", maxsplit=1)[0]
-    others = tuple((key, value) for key, value in info.metadata if key != "language")
-    return dataclasses.replace(info, language=language, metadata=(*others, ("language", language)))
+    return None if language.lower() == UNDETERMINED else language
 
 
 def _stream_info(stream: Stream) -> StreamInfo:
@@ -420,7 +437,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
         index=stream.index,
         type=stream.type,
         codec=_codec_name(stream),
-        language=stream.language if stream.language != "und" else None,
+        language=stream.language if stream.language != UNDETERMINED else None,
         title=_title(stream.metadata),
         dispositions=tuple(str(flag.name) for flag in Disposition if flag & stream.disposition),
         metadata=tuple(stream.metadata.items()),

@@ -18,7 +18,7 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.source import read_identity
-from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo, StreamInfo
+from vidsr.media.read.probe import TIME_CODE_KEY, UNDETERMINED, SourceInfo, StreamInfo, plain_language
 from vidsr.media.timeline import ChapterInfo, Timeline
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.write.matroska_extras import MatroskaExtras
@@ -198,11 +198,11 @@ def _language(stream: StreamInfo, tags: dict[str, str], container: OutputFormat)
     MP4 has none for short codes ("fr"), but for languages in full, which begin with one.
     """
     language = tags.get("language")
-    if language in (None, "und") or container.muxer == "nut":
+    if language in (None, UNDETERMINED) or container.muxer == "nut":
         return None
     if container.muxer in ("mp4", "mov") and not re.fullmatch("[a-z]{3}", language or ""):
         has_tag = holds_language_tag(stream, container, is_file=True)
-        return (stream.language_tag or "").split("-", maxsplit=1)[0] if has_tag else None
+        return plain_language(stream.language_tag or "") if has_tag else None
     return language
 
 
