@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,6 +205,76 @@ def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
     assert [c.name for c in verify(source, spoilt).failures] == ["chapters"]
     spoilt.write_bytes(output.read_bytes().replace(b"n" * 16, b"N" * 16))
     assert [c.name for c in verify(source, spoilt).failures if c.name != "file"] == ["segment numbers"]
+
+
+def opened(rest: int, language: str = "eng", tag: str = "en", end: int | None = None) -> Tree:
+    """Two chapters as mkvmerge writes them: where each begins, and not where it ends."""
+    first = atom(1, 0, None, display("Opening", language, tag))
+    return [(EDITION, [first, atom(2, rest, end, display("Rest", language, tag))])]
+
+
+OPEN = opened(800)
+
+
+def failures(source: Path, output: Path, **chosen: Any) -> list[str]:
+    """What is wrong with an output just made."""
+    remake(source, output, color=BT601, **chosen)
+    checked = {key: value for key, value in chosen.items() if key != "strict"}
+    return [f"{check.name}: {check.detail}" for check in verify(source, output, **checked).failures]
+
+
+def test_chapters_that_do_not_say_where_they_end_stay_open(clips: ClipShelf, tmp_path: Path) -> None:
+    """FFmpeg has the last one end with the file, which may be shorter or longer for many reasons."""
+    lines, longer, source = tmp_path / "late.srt", tmp_path / "longer.mkv", tmp_path / "open.mkv"
+    lines.write_text("1\n00:00:03,200 --> 00:00:04,900\nLate\n\n", encoding="utf-8")
+    reference.ffmpeg(
+        "-v", "error", "-i", clips("b_frames.mkv"), "-i", lines, "-f", "lavfi", "-i", "sine=duration=3",
+        "-map", "0:v", "-map", "1", "-map", "2", "-c:v", "copy", "-c:s", "srt", "-c:a", "flac", longer,
+    )  # fmt: skip
+    ebml_tree.with_parts(longer, source, {CHAPTERS: made_tree(OPEN)})
+    assert failures(source, tmp_path / "whole.mkv", strict=True) == []
+    assert chapters_of(tmp_path / "whole.mkv") == plain(OPEN)
+    assert failures(source, tmp_path / "silent.mkv", audio="none") == []
+    assert failures(source, tmp_path / "bare.mkv", subtitles="none") == []
+    assert failures(source, tmp_path / "cut.mkv", segment=Segment(480, 1600)) == []
+    assert chapters_of(tmp_path / "cut.mkv") == plain(opened(320))
+    ends = [chapter.end for chapter in reference.chapters(source)]
+    assert [chapter.end for chapter in reference.chapters(tmp_path / "bare.mkv")] != ends
+
+
+def test_of_a_torn_source_they_stay_open_too(clips: ClipShelf, tmp_path: Path) -> None:
+    whole, torn, output = tmp_path / "whole.mkv", tmp_path / "torn.mkv", tmp_path / "out.mkv"
+    ebml_tree.with_parts(clips("b_frames.mkv"), whole, {CHAPTERS: made_tree(OPEN)})
+    torn.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    damage = remake(torn, output, color=BT601).damage
+    assert [c for c in verify(torn, output, damage=damage).failures if c.name == "chapters"] == []
+
+
+def test_a_part_of_which_one_edition_is_left(clips: ClipShelf, tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    elsewhere = atom(3, 0, 900, (OTHER_SEGMENT, ELSEWHERE), display("Elsewhere", "eng", "en"))
+    ordered: Tree = [(EDITION, [(EDITION_ORDERED, b"\1"), elsewhere])]
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(OPEN + ordered)})
+    part = Segment(400, 1200)
+    assert failures(source, tmp_path / "one.mkv", segment=part) == []
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(ordered)})
+    assert failures(source, tmp_path / "none.mkv", segment=part) == []
+    assert reference.chapters(tmp_path / "none.mkv") == []
+    assert reference.chapters(source) != []
+
+
+def test_verification_misses_languages_and_ends_of_a_plain_list(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output, spoilt = (tmp_path / f"{name}.mkv" for name in ("source", "output", "spoilt"))
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(OPEN)})
+    assert failures(source, output) == []
+    german, closed = opened(800, "ger", "de"), opened(800, end=2000)
+    deep: Tree = [atom(1, 0, 900)]
+    for _ in range(MOST_LAYERS + 1):
+        deep = [(ATOM, [(UID, b"\1"), (START, ms(0)), *deep])]
+    too_deep: Tree = [(EDITION, deep)]
+    for changed in (german, closed, OPEN * 2, too_deep, []):
+        ebml_tree.with_parts(output, spoilt, {CHAPTERS: made_tree(changed)})
+        assert [check.name for check in verify(source, spoilt).failures] == ["chapters"]
 
 
 def test_a_megabyte_of_chapters_arrives(source: Path, tmp_path: Path) -> None:
