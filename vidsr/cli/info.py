@@ -84,9 +84,8 @@ def describe(info: SourceInfo) -> Iterator[str]:
 
 def _chapters(info: SourceInfo) -> Iterator[str]:
     from vidsr.media.matroska.chapters import read_chapters
-    from vidsr.media.read.demux import is_address
 
-    in_full = None if is_address(info.path) else read_chapters(info.path)
+    in_full = read_chapters(info.path) if info.is_matroska_file else None
     if in_full is not None and in_full.beyond_a_list:
         yield "  Chapters"
         yield from (f"    {line}" for line in in_full.describe())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.read.demux import is_address
 from vidsr.media.read.locate import frames_before
 from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
@@ -156,7 +155,7 @@ def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputForm
     if timeline.start is not None:
         seconds = timeline.start - source.start_seconds
         label = label_after(text, rate, seconds, counted)
-        if source.format_name == "matroska,webm" and not is_address(source.path):
+        if source.is_matroska_file:
             there = frames_before(source, timeline.start)
             if there != round(seconds * _standard(rate)):
                 raise NoTimeCodeError(f"{there} frames lie before the cut, which is not what it counts")

@@ -34,7 +34,7 @@ from vidsr.media.matroska.ids import (
     EDITION_IS_HIDDEN,
     EDITION_IS_ORDERED,
 )
-from vidsr.media.matroska.layout import find_parts, lay_out
+from vidsr.media.matroska.layout import read_part
 from vidsr.media.timeline import Timeline
 
 MOST_BYTES = 2**22
@@ -124,10 +124,7 @@ class MatroskaChapters:
 def read_chapters(path: Path) -> MatroskaChapters | None:
     """None where there are none, the file is no Matroska, is torn, or they are more than anything sound."""
     try:
-        with path.open("rb") as file:
-            content = find_parts(file, lay_out(file), (CHAPTERS,)).get(CHAPTERS, b"")
-        if len(content) > MOST_BYTES:
-            return None
+        content = read_part(path, CHAPTERS, MOST_BYTES)
         editions = [_sound(field, MOST_LAYERS) for field in Field(CHAPTERS, content).fields]
     except (EbmlError, OSError):
         return None

@@ -155,6 +155,11 @@ class SourceInfo:
         return tuple(s for s in self.streams if s.type == "attachment")
 
     @property
+    def is_matroska_file(self) -> bool:
+        """Whether it is Matroska or WebM, and a file whose bytes can be looked at beside FFmpeg."""
+        return _is_local_matroska(self.path, self.format_name)
+
+    @property
     def has_alpha_beside(self) -> bool:
         """Whether VP8 or VP9 has a second, coded picture for its transparency, which decoders pass over."""
         video = next(s for s in self.streams if s.index == self.video_index)
@@ -368,7 +373,7 @@ def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ..
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
         return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
-    if container.format.name != "matroska,webm" or is_address(path):
+    if not _is_local_matroska(path, container.format.name):
         return tuple(infos)
     tracks = read_tracks(path)
     if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
@@ -385,6 +390,10 @@ def _time_code_rate(path: Path, container: InputContainer) -> Fraction | None:
 
 def _is_local_mp4(path: Path, container: InputContainer) -> bool:
     return "mp4" in container.format.name.split(",") and not is_address(path)
+
+
+def _is_local_matroska(path: Path, format_name: str) -> bool:
+    return format_name == "matroska,webm" and not is_address(path)
 
 
 def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:

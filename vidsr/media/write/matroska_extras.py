@@ -11,7 +11,6 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.ebml import Field
 from vidsr.media.matroska.source import Identity, read_identity
-from vidsr.media.read.demux import is_address
 from vidsr.media.read.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 
@@ -35,7 +34,7 @@ class MatroskaExtras:
 def matroska_extras(
     source: SourceInfo, timeline: Timeline, output: OutputFormat, *, is_file: bool
 ) -> MatroskaExtras:
-    if source.format_name != "matroska,webm" or is_address(source.path):
+    if not source.is_matroska_file:
         return MatroskaExtras()
     found, identity = read_chapters(source.path), read_identity(source.path)
     kept = None if found is None else found.on(timeline)
