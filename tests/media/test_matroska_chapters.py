@@ -19,7 +19,7 @@ from tests.media.remake import BT601, remake
 from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
-from vidsr.media.matroska.chapters import MOST_LAYERS, read_chapters
+from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS, read_chapters
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
@@ -334,10 +334,27 @@ def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> 
         nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
     ebml_tree.with_parts(source, torn, {CHAPTERS: made_tree([(EDITION, nested)])})
     assert read_chapters(torn) is None
-    notes = remake(torn, tmp_path / "out.mkv", color=BT601).notes
-    assert [note.rpartition("; ")[2] for note in notes] == ["the links are left out"]
-    assert len(reference.chapters(tmp_path / "out.mkv")) == 1
-    assert verify(torn, tmp_path / "out.mkv").ok
+
+
+def test_layers_beyond_all_measure_are_named(source: Path, tmp_path: Path) -> None:
+    deep, output = tmp_path / "deep.mkv", tmp_path / "out.mkv"
+    nested: Tree = [atom(1, 0, 900)]
+    for _ in range(MOST_LAYERS + 1):
+        nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
+    ebml_tree.with_parts(source, deep, {CHAPTERS: made_tree([(EDITION, nested)])})
+    notes = remake(deep, output, color=BT601).notes
+    assert notes[0] == "the chapters cannot be read in full: one plain list of them is kept"
+    assert [note.rpartition("; ")[2] for note in notes[1:]] == ["the links are left out"]
+    assert len(reference.chapters(output)) == 1
+    assert verify(deep, output).ok
+    with pytest.raises(StreamRefusedError, match="cannot be read in full"):
+        remake(deep, tmp_path / "strict.mkv", color=BT601, strict=True)
+    large: Tree = [(UID, b"\2"), (START, ms(0)), (TITLE, bytes(MOST_BYTES))]
+    odd: Tree = [(ATOM, large), (EDITION_ORDERED, bytes(9))]
+    for part in odd:
+        ebml_tree.with_parts(source, deep, {CHAPTERS: made_tree([(EDITION, [atom(1, 0, 900), part])])})
+        assert remake(deep, output, color=BT601, overwrite=True).notes[0] == notes[0]
+        assert verify(deep, output).ok
 
 
 @pytest.mark.skipif(shutil.which("mkvextract") is None, reason="MKVToolNix is not installed")

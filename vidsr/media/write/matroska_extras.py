@@ -42,7 +42,9 @@ def matroska_extras(
     lost: tuple[str, ...] = ()
     if is_torn or not is_file or output.muxer != "matroska":
         beyond = [] if kept is None else kept.beyond_a_list
-        if beyond:
+        if is_torn:
+            lost = ("the chapters cannot be read in full: one plain list of them is kept",)
+        elif beyond:
             lost = (f"left out of the chapters: {', '.join(beyond)}",)
         links = tuple(f"{line}; the links are left out" for line in _links(found, identity))
         return MatroskaExtras(lost=lost + links)
