@@ -20,6 +20,7 @@ from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS, read_chapters
+from vidsr.media.matroska.tags import MatroskaTags, read_tags
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
@@ -27,6 +28,8 @@ UID, START, END, HIDDEN, ENABLED, TRACKS = "73c4", "91", "92", "98", "4598", "8f
 TITLE, LANGUAGE, BCP47, COUNTRY = "85", "437c", "437d", "437e"
 EDITION_UID, EDITION_HIDDEN, EDITION_DEFAULT, EDITION_ORDERED = "45bc", "45bd", "45db", "45dd"
 OTHER_SEGMENT, OWN, PREVIOUS, NEXT, FAMILY = "6e67", "73a4", "3cb923", "3eb923", "4444"
+TAGS, TAG, TARGETS, EDITION_TAG, CHAPTER_TAG = "1254c367", "7373", "63c0", "63c9", "63c4"
+SIMPLE, NAME, STRING = "67c8", "45a3", "4487"
 MASTERS = (EDITION, ATOM, DISPLAY)
 
 ELSEWHERE = bytes(range(16))
@@ -275,6 +278,67 @@ def test_verification_misses_languages_and_ends_of_a_plain_list(clips: ClipShelf
     for changed in (german, closed, OPEN * 2, too_deep, []):
         ebml_tree.with_parts(output, spoilt, {CHAPTERS: made_tree(changed)})
         assert [check.name for check in verify(source, spoilt).failures] == ["chapters"]
+
+
+def tag(targets: Tree, *named: tuple[str, str]) -> tuple[str, Tree]:
+    simple: Tree = [(SIMPLE, [(NAME, name.encode()), (STRING, value.encode())]) for name, value in named]
+    return TAG, [(TARGETS, targets), *simple]
+
+
+TAGGED: Tree = [
+    tag([(EDITION_TAG, b"\x0b")], ("TITLE", "Directors Cut"), ("MOOD", "long"), ("GENRE", "Drama")),
+    tag([(EDITION_TAG, b"\x0a")], ("MOOD", "short")),
+    tag([("68ca", b"\x32")], ("DIRECTOR", "Nobody"), ("GENRE", "Drama")),
+    tag([(CHAPTER_TAG, b"\1")], ("ARTIST", "First")),
+    tag([(CHAPTER_TAG, b"\2")], ("ARTIST", "Inner"), ("LYRICS", "La")),
+    tag([(CHAPTER_TAG, b"\x08")], ("COMPOSER", "Elsewhere")),
+]
+
+
+@pytest.fixture(scope="module")
+def tagged(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tags") / "tagged.mkv"
+    ebml_tree.with_parts(source, path, {TAGS: made_tree(TAGGED)}, made_tree([("7ba9", b"The film")]))
+    return path
+
+
+def test_tags_of_an_edition_are_not_those_of_the_film(tagged: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    assert reference.global_metadata(tagged)["TITLE"] == "Directors Cut"
+    found = dict(probe(tagged).metadata)
+    assert {k: v for k, v in found.items() if k != "encoder"} == {
+        "title": "The film", "DIRECTOR": "Nobody", "GENRE": "Drama"
+    }  # fmt: skip
+    notes = remake(tagged, output, color=BT601).notes
+    assert notes[:2] == [
+        "tags of editions are left out: TITLE, MOOD, GENRE",
+        "tags of chapters in chapters or in further editions are left out: ARTIST, LYRICS, COMPOSER",
+    ]
+    there = reference.global_metadata(output)
+    assert (there["title"], there["DIRECTOR"], there["GENRE"]) == ("The film", "Nobody", "Drama")
+    assert not {"MOOD", "TITLE"} & there.keys()
+    assert verify(tagged, output).ok
+    with pytest.raises(StreamRefusedError, match="tags of editions"):
+        remake(tagged, tmp_path / "strict.mp4", encoder="libx264", color=BT601, strict=True)
+
+
+def test_tags_that_are_torn_or_too_many_end_nothing(tagged: Path, tmp_path: Path) -> None:
+    data, torn = tagged.read_bytes(), tmp_path / "torn.mkv"
+    start = data.index(bytes.fromhex(TAGS))
+    for place in range(start, start + 400, 7):
+        for change in (b"\0\0\0", b"\xff\xff\xff"):
+            torn.write_bytes(data[:place] + change + data[place + 3 : start + 20_000])
+            read_tags(torn)
+    deep: Tree = [(NAME, b"DEEP")]
+    for _ in range(100):
+        deep = [(NAME, b"DEEP"), (SIMPLE, deep)]
+    many: Tree = [tag([(EDITION_TAG, b"\1")], ("MOOD", "x" * 2**22))]
+    long: Tree = [(TAG, [(TARGETS, [(EDITION_TAG, bytes(9))])])]
+    in_layers: Tree = [(TAG, [(SIMPLE, deep)])]
+    for odd in (in_layers, many, long):
+        ebml_tree.with_parts(tagged, torn, {TAGS: made_tree(odd)})
+        assert read_tags(torn) == MatroskaTags()
+    assert read_tags(tmp_path) == MatroskaTags()
 
 
 def test_a_megabyte_of_chapters_arrives(source: Path, tmp_path: Path) -> None:

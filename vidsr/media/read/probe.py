@@ -32,6 +32,7 @@ from vidsr.media.color.frame_tags import color_of
 from vidsr.media.color.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.matroska.source import TrackFacts, read_tracks
+from vidsr.media.matroska.tags import read_tags
 from vidsr.media.mp4.source import read_languages, read_time_code_rate
 from vidsr.media.read.demux import is_address, main_video_stream, open_accelerated, open_source, reading
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
@@ -298,7 +299,7 @@ def _describe(
         interlaced_frames=frame.interlaced_frame,
         streams=_with_views(_stream_infos(path, container), stream.index, frame),
         chapters=tuple(_chapter_infos(container)),
-        metadata=tuple(container.metadata.items()),
+        metadata=_file_tags(path, container),
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
@@ -390,6 +391,13 @@ def _time_code_rate(path: Path, container: InputContainer) -> Fraction | None:
 
 def _is_local_mp4(path: Path, container: InputContainer) -> bool:
     return "mp4" in container.format.name.split(",") and not is_address(path)
+
+
+def _file_tags(path: Path, container: InputContainer) -> tuple[tuple[str, str], ...]:
+    tags = tuple(container.metadata.items())
+    if not _is_local_matroska(path, container.format.name):
+        return tags
+    return read_tags(path).without_editions(tags)
 
 
 def _is_local_matroska(path: Path, format_name: str) -> bool:
