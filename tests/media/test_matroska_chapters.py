@@ -288,11 +288,13 @@ def tag(targets: Tree, *named: tuple[str, str]) -> tuple[str, Tree]:
 TAGGED: Tree = [
     tag([(EDITION_TAG, b"\x0b")], ("TITLE", "Directors Cut"), ("MOOD", "long"), ("GENRE", "Drama")),
     tag([(EDITION_TAG, b"\x0a")], ("MOOD", "short")),
+    (TAG, [(TARGETS, [(EDITION_TAG, b"\x0a")]),
+           (SIMPLE, [(NAME, b"MOOD"), (STRING, b"court"), ("447a", b"fre")])]),
     tag([("68ca", b"\x32")], ("DIRECTOR", "Nobody"), ("GENRE", "Drama")),
     tag([(CHAPTER_TAG, b"\1")], ("ARTIST", "First")),
     tag([(CHAPTER_TAG, b"\2")], ("ARTIST", "Inner"), ("LYRICS", "La")),
     tag([(CHAPTER_TAG, b"\x08")], ("COMPOSER", "Elsewhere")),
-]
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +318,8 @@ def test_tags_of_an_edition_are_not_those_of_the_film(tagged: Path, tmp_path: Pa
     ]
     there = reference.global_metadata(output)
     assert (there["title"], there["DIRECTOR"], there["GENRE"]) == ("The film", "Nobody", "Drama")
-    assert not {"MOOD", "TITLE"} & there.keys()
+    assert "MOOD-fre" in reference.global_metadata(tagged)
+    assert not {"MOOD", "MOOD-fre", "TITLE"} & there.keys()
     assert verify(tagged, output).ok
     with pytest.raises(StreamRefusedError, match="tags of editions"):
         remake(tagged, tmp_path / "strict.mp4", encoder="libx264", color=BT601, strict=True)

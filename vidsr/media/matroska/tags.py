@@ -6,7 +6,7 @@ over those of chapters that it does not list. It knows FFmpeg's names for tags, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +57,11 @@ class MatroskaTags:
 
     @property
     def names_of_editions(self) -> list[str]:
-        return list(dict.fromkeys(name for name, _ in self.of_editions))
+        return _each_once(name for name, _ in self.of_editions)
 
     def names_beyond(self, listed: Collection[int]) -> list[str]:
         """Names of tags of chapters other than those with the numbers listed."""
-        return list(dict.fromkeys(name for number, name in self.of_chapters if number not in listed))
+        return _each_once(name for number, name in self.of_chapters if number not in listed)
 
     def without_editions(self, metadata: Tags) -> Tags:
         """What FFmpeg gives as the file's tags, those of editions taken away and what they hide put back."""
@@ -75,6 +75,12 @@ class MatroskaTags:
             elif key in own:
                 kept.append(own[key])
         return tuple(kept)
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    """Without those that say a language too (TITLE-eng), behind the same without."""
+    found = dict.fromkeys(names)
+    return [name for name in found if name.rpartition("-")[0] not in found]
 
 
 def read_tags(path: Path) -> MatroskaTags:
