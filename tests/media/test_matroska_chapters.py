@@ -17,6 +17,7 @@ from tests.media.clips import ClipShelf
 from tests.media.ebml_tree import ATOM, CHAPTERS, DISPLAY, EDITION, INFO, Tree, made_tree, read_tree
 from tests.media.remake import BT601, remake
 from vidsr.cli.info import describe
+from vidsr.cli.main import run
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS, read_chapters
@@ -378,14 +379,28 @@ def test_they_are_shown(source: Path) -> None:
     ]
 
 
-def test_what_would_steer_a_terminal_is_not_shown(source: Path, tmp_path: Path) -> None:
-    odd = tmp_path / "odd.mkv"
+def test_what_would_steer_a_terminal_is_shown_as_escapes(
+    source: Path, clips: ClipShelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In titles of chapters in layers and in a list, languages, titles of tracks, time codes."""
+    named, odd, listed = (tmp_path / f"{name}.mkv" for name in ("named", "odd", "listed"))
     red = "\x1b[31m"
-    chapter = atom(1, 0, 900, display(f"A{red}", red, f"en{red}"))
-    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree([(EDITION, [chapter])])})
-    found = read_chapters(odd)
-    assert found is not None
-    assert red not in "".join(found.describe())
+    sound: dict[str, bytes | None] = {ebml_tree.LANGUAGE: red.encode(), "536e": f"Sound{red}\n".encode()}
+    ebml_tree.with_tracks(clips("b_frames.mkv"), named, {1: sound})
+    label = made_tree([tag([], ("TIMECODE", red))])
+    chapters: Tree = [atom(1, 0, 900, display(f"A{red}", red, f"en{red}"), atom(2, 0, 900))]
+    ebml_tree.with_parts(named, odd, {CHAPTERS: made_tree([(EDITION, chapters)]), TAGS: label})
+    ebml_tree.with_parts(
+        named, listed, {CHAPTERS: made_tree([(EDITION, [atom(1, 0, 900, display(red, "", ""))])])}
+    )
+    silent = tmp_path / "silent.mkv"
+    reference.ffmpeg("-v", "error", "-i", odd, "-map", "0", "-map", "-0:1", "-c", "copy", silent)
+    for words in (["info", odd], ["info", listed], ["verify", odd, silent]):
+        run([str(word) for word in words])
+        shown = capsys.readouterr().out
+        assert r"\x1b[31m" in shown
+        assert "\x1b" not in shown
+    assert probe(odd).streams[1].title == f"Sound{red}\n"
 
 
 def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> None:

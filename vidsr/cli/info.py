@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidsr.progress.words import one_line
+
 if TYPE_CHECKING:
     from vidsr.media.read.probe import SourceInfo, StreamInfo
 
@@ -60,11 +62,11 @@ def info(source: Path, allow_network: bool, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=2))
         return
     for line in describe(found):
-        click.echo(line)
+        click.echo(one_line(line))
 
 
 def describe(info: SourceInfo) -> Iterator[str]:
-    """Lines for people."""
+    """Lines for people; what of them the file says may hold anything."""
     length = "" if info.duration is None else f", {_clock(info.duration)}"
     yield f"{info.path} ({info.format_name}{length})"
     yield f"  Picture     {_picture(info)}"
@@ -74,7 +76,7 @@ def describe(info: SourceInfo) -> Iterator[str]:
         yield "  HDR         mastering display or content light metadata"
     tags = (*info.streams[info.video_index].metadata, *info.metadata)
     label = next((value for key, value in tags if key.lower() == "timecode"), "")
-    if label and label.isprintable():
+    if label:
         yield f"  Time code   {label}"
     for stream in info.streams:
         if stream.index != info.video_index:

@@ -13,6 +13,7 @@ import click
 from vidsr.cli.loading import loading
 from vidsr.cli.options import FRAME_RANGE, TIME
 from vidsr.job import RangeRequest
+from vidsr.progress.words import one_line
 
 if TYPE_CHECKING:
     from vidsr.media.verify import Check, Report
@@ -66,7 +67,7 @@ def verify(
         click.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:
         for line in describe(report):
-            click.echo(line)
+            click.echo(one_line(line))
         if wish.is_whole and any(check.name == "frames" for check in report.failures):
             click.echo(
                 "Hint: if it was made of a part, give its --frames, --start or --end here too", err=True

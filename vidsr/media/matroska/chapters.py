@@ -238,7 +238,7 @@ def _described(fields: Sequence[Field], indent: str) -> Iterator[str]:
 def _title(display: Field) -> str:
     texts = {field.id: field.text for field in display.fields if field.id in _DISPLAYED}
     language = texts.get(CHAPTER_LANGUAGE_BCP47) or texts.get(CHAPTER_LANGUAGE) or ""
-    shown = f" [{language}]" if language and language.isprintable() else ""
+    shown = f" [{language}]" if language else ""
     return f"{texts.get(CHAPTER_TITLE, '')!r}{shown}"
 
 
