@@ -226,6 +226,20 @@ def test_of_a_whole_source_matroska_keeps_any_text_and_mp4_names_what_is_no_labe
         assert verify(source, tmp_path / "out.mp4", color=BT601).failures == ()
 
 
+@pytest.mark.parametrize(("rate", "is_kept"), [("120000/1001", False), ("120", False), ("100", True)])
+def test_labels_of_more_than_two_digits_are_named(tmp_path: Path, rate: str, is_kept: bool) -> None:
+    """ffmpeg writes them into MP4 as a number, and reads three digits back above 100 a second."""
+    source, output = (
+        clip(tmp_path / "in.mkv", rate, "-metadata:s:v", "timecode=01:00:00:10"),
+        tmp_path / "o.mp4",
+    )
+    notes = remake(source, output, encoder="libx264", color=BT601).notes
+    words = "its labels have two digits for the frames, and there are 120 a second"
+    assert notes == ([] if is_kept else [f"time code '01:00:00:10' is left out: {words}"])
+    assert labels(output) == ({"01:00:00:10"} if is_kept else set())
+    assert verify(source, output, color=BT601).failures == ()
+
+
 def test_filters_that_change_the_rate_end_it(tmp_path: Path) -> None:
     source = probe(clip(tmp_path / "in.mov", "30000/1001", "-timecode", "10:00:00;00"))
     for chain, kept in (("hflip", {"10:00:00;00"}), ("fps=24000/1001", set())):

@@ -32,6 +32,9 @@ _STAMP_SECONDS = Fraction(1, 1000)
 """How far two time stamps of Matroska, in whole milliseconds, may be from where they are meant."""
 
 _LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)", re.ASCII)
+MOST_LABELS = 100
+"""A second: ST 12-1 has two digits for them. Beyond, FFmpeg reads labels of three digits out of MP4."""
+
 _DAY_MINUTES = 24 * 60
 
 
@@ -54,6 +57,10 @@ class TimeCode:
     @classmethod
     def parse(cls, text: str, nominal: int) -> TimeCode:
         """Raises NoTimeCodeError for what is no label at that many a second."""
+        if nominal > MOST_LABELS:
+            raise NoTimeCodeError(
+                f"its labels have two digits for the frames, and there are {nominal} a second"
+            )
         found = _LABEL.fullmatch(text.strip())
         if found is None:
             raise NoTimeCodeError("it cannot be read")
