@@ -117,7 +117,7 @@ class SourceInfo:
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
     time_code_rate: frames a second that time codes count, mostly the average rate; None where it is unknown,
-        and behind filters that change the rate.
+        and behind filters that change the rate, or which frame is the first.
     allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
