@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.media import ebml_tree
 from tests.media.clips import ClipShelf
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
@@ -22,7 +23,7 @@ from vidsr.job import EncoderRequest, Job, RangeRequest, Receipt
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import Check
 from vidsr.media.write.writer import Writer
-from vidsr.progress.events import Event, Finished
+from vidsr.progress.events import Event, Finished, Note
 
 FILTERS: list[dict[str, object]] = [
     {"filters": "crop=48:32"},
@@ -52,6 +53,39 @@ def test_a_filtered_job_is_verified(
     source = clips("anamorphic.mkv" if "range" not in wish else "everything.mkv")
     _, verified = run(source, tmp_path / f"out.{suffix}", repeat_2x, **wish)
     assert verified is True
+
+
+LEFT_HALF = "crop=iw/2:ih:0:0"
+
+
+@pytest.mark.parametrize(
+    ("wish", "is_kept"),
+    [
+        ({}, True),
+        ({"filters": "unsharp"}, True),
+        ({"deinterlace": "bwdif"}, True),
+        ({"filters": LEFT_HALF}, False),
+        ({"post_filters": LEFT_HALF}, False),
+        ({"filters": "unsharp", "post_filters": LEFT_HALF}, False),
+    ],
+    ids=str,
+)
+def test_marks_of_two_views_end_where_filters_may_leave_one(
+    tmp_path: Path, repeat_2x: Path, wish: dict[str, str], is_kept: bool
+) -> None:
+    source, output = tmp_path / "in.mkv", tmp_path / "out.mkv"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2", "-c:v", "libx264",
+        "-metadata:s:v", "stereo_mode=left_right", source,
+    )  # fmt: skip
+    notes: list[str] = []
+    job = Job(source, output, weights=repeat_2x, precision="fp32", **wish)  # type: ignore[arg-type]
+    run_job(job, show=lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+    said = [note for note in notes if "stereoscopic" in note]
+    what = "marks of stereoscopic pictures, of which filters may have left one view, inside the video"
+    assert said == ([] if is_kept else [f"{what} are left out"])
+    mode = dict(ebml_tree.children(ebml_tree.tracks(output)[0]["e0"])).get("53b8")
+    assert mode == (b"\1" if is_kept else None)  # RFC 9559: 1 is side by side, the left view first
 
 
 @pytest.mark.parametrize("encoder", ["libx264", "libx265", "ffv1"])

@@ -6,6 +6,7 @@ import contextlib
 import io
 import zlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from vidsr.media.matroska import ebml
 from vidsr.media.matroska.ebml import EbmlError, Element, Field, read_content, read_head, split
 from vidsr.media.matroska.ids import CRC32, VOID
-from vidsr.media.matroska.layout import find_parts, lay_out
+from vidsr.media.matroska.layout import read_part
 from vidsr.media.read.truncation import missing_bytes
 
 
@@ -100,20 +101,87 @@ INFO, TRACKS, CHAPTERS, TABLE = 0x1549A966, 0x1654AE6B, 0x1043A770, 0x114D9B74
 CLUSTER = ebml.element(0x1F43B675, bytes(50))
 
 
-def test_tables_of_contents_lead_behind_the_clusters_and_to_each_other() -> None:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "file.mkv"
+
+
+def test_tables_of_contents_lead_behind_the_clusters_and_to_each_other(path: Path) -> None:
     first, second = table((TABLE, 0)), table((CHAPTERS, 0), (TABLE, 0))
     info, chapters = ebml.element(INFO, b"i"), ebml.element(CHAPTERS, b"c")
     place = len(first) + len(info) + len(CLUSTER)
     first = table((TABLE, place))
     second = table((CHAPTERS, place + len(second)), (TABLE, place))
-    file = io.BytesIO(matroska(first, info, CLUSTER, second, chapters))
-    assert find_parts(file, lay_out(file), (INFO, TRACKS, CHAPTERS)) == {INFO: b"i", CHAPTERS: b"c"}
+    path.write_bytes(matroska(first, info, CLUSTER, second, chapters))
+    assert [read_part(path, number) for number in (INFO, TRACKS, CHAPTERS)] == [b"i", b"", b"c"]
+    path.write_bytes(matroska(first, info, CLUSTER, second, chapters)[:-1])
+    assert read_part(path, CHAPTERS) == b""
 
 
 @pytest.mark.parametrize("position", [0, 30, 10_000, 2**63, 2**64 - 1])
-def test_tables_that_lead_nowhere_are_not_followed(position: int) -> None:
-    file = io.BytesIO(matroska(table((CHAPTERS, position), (TABLE, position)), CLUSTER))
-    assert find_parts(file, lay_out(file), (CHAPTERS,)) == {}
+def test_tables_that_lead_nowhere_are_not_followed(path: Path, position: int) -> None:
+    path.write_bytes(matroska(table((CHAPTERS, position), (TABLE, position)), CLUSTER))
+    assert read_part(path, CHAPTERS) == b""
+
+
+class CountingFile(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    bytes_read = reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.bytes_read, self.reads = self.bytes_read + len(content), self.reads + 1
+        return content
+
+
+class Opened:
+    """A path of such a file."""
+
+    def __init__(self, content: bytes) -> None:
+        self.file = CountingFile(content)
+
+    def open(self, mode: str) -> CountingFile:
+        assert mode == "rb"
+        self.file.close = lambda: None  # type: ignore[method-assign]  # it is looked at afterwards
+        return self.file
+
+
+@pytest.mark.parametrize(("wanted", "size"), [(CHAPTERS, 2**25), (CHAPTERS, 10), (TABLE, 10), (TABLE, 2**19)])
+def test_of_what_tables_promise_little_is_read(wanted: int, size: int) -> None:
+    """4000 promises, of parts that are cut off, of something else, of tables that say nothing."""
+    count, head = 4000, ebml.element(wanted, bytes(2**25), 4)[:8]
+    odd = head[:4] + (size | 1 << 28).to_bytes(4, "big")
+    behind = len(table(*[(wanted, 0)] * count))
+    heads = odd * count + bytes(2**19)
+    promises = table(*((wanted, behind + len(CLUSTER) + 8 * n) for n in range(count)))
+    opened = Opened(matroska(promises, CLUSTER, heads if wanted == TABLE or size > 10 else bytes(len(heads))))
+    with contextlib.suppress(EbmlError):
+        read_part(cast("Path", opened), CHAPTERS)
+    # the table, a head for each of 500 places, and what 15 more tables hold
+    assert opened.file.bytes_read < len(promises) + 510 * 12 + 15 * 2**19 + 100
+    assert opened.file.reads < 530
+
+
+def test_one_place_is_tried_once() -> None:
+    opened = Opened(matroska(table(*[(CHAPTERS, 5)] * 4000), CLUSTER))
+    assert read_part(cast("Path", opened), CHAPTERS) == b""
+    assert opened.file.reads < 10
+
+
+def test_an_element_that_would_end_behind_the_file_is_not_read() -> None:
+    file = CountingFile(ebml.element(0xA0, bytes(2**20))[:-1])
+    head = read_head(file, 0)
+    assert head is not None
+    with pytest.raises(EbmlError, match="cut off"):
+        read_content(file, head, 2**26)
+    assert file.reads == 1
+
+
+def test_a_million_elements_in_one_are_none() -> None:
+    assert len(list(split(b"\xa0\x80" * 100_000))) == 100_000
+    with pytest.raises(EbmlError, match="more elements"):
+        list(split(b"\xa0\x80" * 100_001))
 
 
 def test_only_a_segment_that_names_its_size_can_miss_bytes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,11 @@ from tests.media.clips import ClipShelf
 from tests.media.ebml_tree import ATOM, CHAPTERS, DISPLAY, EDITION, INFO, Tree, made_tree, read_tree
 from tests.media.remake import BT601, remake
 from vidsr.cli.info import describe
+from vidsr.cli.main import run
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
-from vidsr.media.matroska.chapters import MOST_LAYERS, read_chapters
+from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS, read_chapters
+from vidsr.media.matroska.tags import MatroskaTags, read_tags
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
@@ -26,6 +29,8 @@ UID, START, END, HIDDEN, ENABLED, TRACKS = "73c4", "91", "92", "98", "4598", "8f
 TITLE, LANGUAGE, BCP47, COUNTRY = "85", "437c", "437d", "437e"
 EDITION_UID, EDITION_HIDDEN, EDITION_DEFAULT, EDITION_ORDERED = "45bc", "45bd", "45db", "45dd"
 OTHER_SEGMENT, OWN, PREVIOUS, NEXT, FAMILY = "6e67", "73a4", "3cb923", "3eb923", "4444"
+TAGS, TAG, TARGETS, EDITION_TAG, CHAPTER_TAG = "1254c367", "7373", "63c0", "63c9", "63c4"
+SIMPLE, NAME, STRING = "67c8", "45a3", "4487"
 MASTERS = (EDITION, ATOM, DISPLAY)
 
 ELSEWHERE = bytes(range(16))
@@ -206,6 +211,140 @@ def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
     assert [c.name for c in verify(source, spoilt).failures if c.name != "file"] == ["segment numbers"]
 
 
+def opened(rest: int, language: str = "eng", tag: str = "en", end: int | None = None) -> Tree:
+    """Two chapters as mkvmerge writes them: where each begins, and not where it ends."""
+    first = atom(1, 0, None, display("Opening", language, tag))
+    return [(EDITION, [first, atom(2, rest, end, display("Rest", language, tag))])]
+
+
+OPEN = opened(800)
+
+
+def failures(source: Path, output: Path, **chosen: Any) -> list[str]:
+    """What is wrong with an output just made."""
+    remake(source, output, color=BT601, **chosen)
+    checked = {key: value for key, value in chosen.items() if key != "strict"}
+    return [f"{check.name}: {check.detail}" for check in verify(source, output, **checked).failures]
+
+
+def test_chapters_that_do_not_say_where_they_end_stay_open(clips: ClipShelf, tmp_path: Path) -> None:
+    """FFmpeg has the last one end with the file, which may be shorter or longer for many reasons."""
+    lines, longer, source = tmp_path / "late.srt", tmp_path / "longer.mkv", tmp_path / "open.mkv"
+    lines.write_text("1\n00:00:03,200 --> 00:00:04,900\nLate\n\n", encoding="utf-8")
+    reference.ffmpeg(
+        "-v", "error", "-i", clips("b_frames.mkv"), "-i", lines, "-f", "lavfi", "-i", "sine=duration=3",
+        "-map", "0:v", "-map", "1", "-map", "2", "-c:v", "copy", "-c:s", "srt", "-c:a", "flac", longer,
+    )  # fmt: skip
+    ebml_tree.with_parts(longer, source, {CHAPTERS: made_tree(OPEN)})
+    assert failures(source, tmp_path / "whole.mkv", strict=True) == []
+    assert chapters_of(tmp_path / "whole.mkv") == plain(OPEN)
+    assert failures(source, tmp_path / "silent.mkv", audio="none") == []
+    assert failures(source, tmp_path / "bare.mkv", subtitles="none") == []
+    assert failures(source, tmp_path / "cut.mkv", segment=Segment(480, 1600)) == []
+    assert chapters_of(tmp_path / "cut.mkv") == plain(opened(320))
+    ends = [chapter.end for chapter in reference.chapters(source)]
+    assert [chapter.end for chapter in reference.chapters(tmp_path / "bare.mkv")] != ends
+
+
+def test_of_a_torn_source_they_stay_open_too(clips: ClipShelf, tmp_path: Path) -> None:
+    whole, torn, output = tmp_path / "whole.mkv", tmp_path / "torn.mkv", tmp_path / "out.mkv"
+    ebml_tree.with_parts(clips("b_frames.mkv"), whole, {CHAPTERS: made_tree(OPEN)})
+    torn.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    damage = remake(torn, output, color=BT601).damage
+    assert [c for c in verify(torn, output, damage=damage).failures if c.name == "chapters"] == []
+
+
+def test_a_part_of_which_one_edition_is_left(clips: ClipShelf, tmp_path: Path) -> None:
+    source = tmp_path / "source.mkv"
+    elsewhere = atom(3, 0, 900, (OTHER_SEGMENT, ELSEWHERE), display("Elsewhere", "eng", "en"))
+    ordered: Tree = [(EDITION, [(EDITION_ORDERED, b"\1"), elsewhere])]
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(OPEN + ordered)})
+    part = Segment(400, 1200)
+    assert failures(source, tmp_path / "one.mkv", segment=part) == []
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(ordered)})
+    assert failures(source, tmp_path / "none.mkv", segment=part) == []
+    assert reference.chapters(tmp_path / "none.mkv") == []
+    assert reference.chapters(source) != []
+
+
+def test_verification_misses_languages_and_ends_of_a_plain_list(clips: ClipShelf, tmp_path: Path) -> None:
+    source, output, spoilt = (tmp_path / f"{name}.mkv" for name in ("source", "output", "spoilt"))
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {CHAPTERS: made_tree(OPEN)})
+    assert failures(source, output) == []
+    german, closed = opened(800, "ger", "de"), opened(800, end=2000)
+    deep: Tree = [atom(1, 0, 900)]
+    for _ in range(MOST_LAYERS + 1):
+        deep = [(ATOM, [(UID, b"\1"), (START, ms(0)), *deep])]
+    too_deep: Tree = [(EDITION, deep)]
+    for changed in (german, closed, OPEN * 2, too_deep, []):
+        ebml_tree.with_parts(output, spoilt, {CHAPTERS: made_tree(changed)})
+        assert [check.name for check in verify(source, spoilt).failures] == ["chapters"]
+
+
+def tag(targets: Tree, *named: tuple[str, str]) -> tuple[str, Tree]:
+    simple: Tree = [(SIMPLE, [(NAME, name.encode()), (STRING, value.encode())]) for name, value in named]
+    return TAG, [(TARGETS, targets), *simple]
+
+
+TAGGED: Tree = [
+    tag([(EDITION_TAG, b"\x0b")], ("TITLE", "Directors Cut"), ("MOOD", "long"), ("GENRE", "Drama")),
+    tag([(EDITION_TAG, b"\x0a")], ("MOOD", "short")),
+    (TAG, [(TARGETS, [(EDITION_TAG, b"\x0a")]),
+           (SIMPLE, [(NAME, b"MOOD"), (STRING, b"court"), ("447a", b"fre")])]),
+    tag([("68ca", b"\x32")], ("DIRECTOR", "Nobody"), ("GENRE", "Drama")),
+    tag([(CHAPTER_TAG, b"\1")], ("ARTIST", "First")),
+    tag([(CHAPTER_TAG, b"\2")], ("ARTIST", "Inner"), ("LYRICS", "La")),
+    tag([(CHAPTER_TAG, b"\x08")], ("COMPOSER", "Elsewhere")),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tagged(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tags") / "tagged.mkv"
+    ebml_tree.with_parts(source, path, {TAGS: made_tree(TAGGED)}, made_tree([("7ba9", b"The film")]))
+    return path
+
+
+def test_tags_of_an_edition_are_not_those_of_the_film(tagged: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    assert reference.global_metadata(tagged)["TITLE"] == "Directors Cut"
+    found = dict(probe(tagged).metadata)
+    assert {k: v for k, v in found.items() if k != "encoder"} == {
+        "title": "The film", "DIRECTOR": "Nobody", "GENRE": "Drama"
+    }  # fmt: skip
+    notes = remake(tagged, output, color=BT601).notes
+    assert notes[:2] == [
+        "tags of editions are left out: TITLE, MOOD, GENRE",
+        "tags of chapters in chapters or in further editions are left out: ARTIST, LYRICS, COMPOSER",
+    ]
+    there = reference.global_metadata(output)
+    assert (there["title"], there["DIRECTOR"], there["GENRE"]) == ("The film", "Nobody", "Drama")
+    assert "MOOD-fre" in reference.global_metadata(tagged)
+    assert not {"MOOD", "MOOD-fre", "TITLE"} & there.keys()
+    assert verify(tagged, output).ok
+    with pytest.raises(StreamRefusedError, match="tags of editions"):
+        remake(tagged, tmp_path / "strict.mp4", encoder="libx264", color=BT601, strict=True)
+
+
+def test_tags_that_are_torn_or_too_many_end_nothing(tagged: Path, tmp_path: Path) -> None:
+    data, torn = tagged.read_bytes(), tmp_path / "torn.mkv"
+    start = data.index(bytes.fromhex(TAGS))
+    for place in range(start, start + 400, 7):
+        for change in (b"\0\0\0", b"\xff\xff\xff"):
+            torn.write_bytes(data[:place] + change + data[place + 3 : start + 20_000])
+            read_tags(torn)
+    deep: Tree = [(NAME, b"DEEP")]
+    for _ in range(100):
+        deep = [(NAME, b"DEEP"), (SIMPLE, deep)]
+    many: Tree = [tag([(EDITION_TAG, b"\1")], ("MOOD", "x" * 2**22))]
+    long: Tree = [(TAG, [(TARGETS, [(EDITION_TAG, bytes(9))])])]
+    in_layers: Tree = [(TAG, [(SIMPLE, deep)])]
+    for odd in (in_layers, many, long):
+        ebml_tree.with_parts(tagged, torn, {TAGS: made_tree(odd)})
+        assert read_tags(torn) == MatroskaTags()
+    assert read_tags(tmp_path) == MatroskaTags()
+
+
 def test_a_megabyte_of_chapters_arrives(source: Path, tmp_path: Path) -> None:
     long, output = tmp_path / "long.mkv", tmp_path / "out.mkv"
     titles = [
@@ -240,14 +379,28 @@ def test_they_are_shown(source: Path) -> None:
     ]
 
 
-def test_what_would_steer_a_terminal_is_not_shown(source: Path, tmp_path: Path) -> None:
-    odd = tmp_path / "odd.mkv"
+def test_what_would_steer_a_terminal_is_shown_as_escapes(
+    source: Path, clips: ClipShelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In titles of chapters in layers and in a list, languages, titles of tracks, time codes."""
+    named, odd, listed = (tmp_path / f"{name}.mkv" for name in ("named", "odd", "listed"))
     red = "\x1b[31m"
-    chapter = atom(1, 0, 900, display(f"A{red}", red, f"en{red}"))
-    ebml_tree.with_parts(source, odd, {CHAPTERS: made_tree([(EDITION, [chapter])])})
-    found = read_chapters(odd)
-    assert found is not None
-    assert red not in "".join(found.describe())
+    sound: dict[str, bytes | None] = {ebml_tree.LANGUAGE: red.encode(), "536e": f"Sound{red}\n".encode()}
+    ebml_tree.with_tracks(clips("b_frames.mkv"), named, {1: sound})
+    label = made_tree([tag([], ("TIMECODE", red))])
+    chapters: Tree = [atom(1, 0, 900, display(f"A{red}", red, f"en{red}"), atom(2, 0, 900))]
+    ebml_tree.with_parts(named, odd, {CHAPTERS: made_tree([(EDITION, chapters)]), TAGS: label})
+    ebml_tree.with_parts(
+        named, listed, {CHAPTERS: made_tree([(EDITION, [atom(1, 0, 900, display(red, "", ""))])])}
+    )
+    silent = tmp_path / "silent.mkv"
+    reference.ffmpeg("-v", "error", "-i", odd, "-map", "0", "-map", "-0:1", "-c", "copy", silent)
+    for words in (["info", odd], ["info", listed], ["verify", odd, silent]):
+        run([str(word) for word in words])
+        shown = capsys.readouterr().out
+        assert r"\x1b[31m" in shown
+        assert "\x1b" not in shown
+    assert probe(odd).streams[1].title == f"Sound{red}\n"
 
 
 def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> None:
@@ -263,10 +416,27 @@ def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> 
         nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
     ebml_tree.with_parts(source, torn, {CHAPTERS: made_tree([(EDITION, nested)])})
     assert read_chapters(torn) is None
-    notes = remake(torn, tmp_path / "out.mkv", color=BT601).notes
-    assert [note.rpartition("; ")[2] for note in notes] == ["the links are left out"]
-    assert len(reference.chapters(tmp_path / "out.mkv")) == 1
-    assert verify(torn, tmp_path / "out.mkv").ok
+
+
+def test_layers_beyond_all_measure_are_named(source: Path, tmp_path: Path) -> None:
+    deep, output = tmp_path / "deep.mkv", tmp_path / "out.mkv"
+    nested: Tree = [atom(1, 0, 900)]
+    for _ in range(MOST_LAYERS + 1):
+        nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
+    ebml_tree.with_parts(source, deep, {CHAPTERS: made_tree([(EDITION, nested)])})
+    notes = remake(deep, output, color=BT601).notes
+    assert notes[0] == "the chapters cannot be read in full: one plain list of them is kept"
+    assert [note.rpartition("; ")[2] for note in notes[1:]] == ["the links are left out"]
+    assert len(reference.chapters(output)) == 1
+    assert verify(deep, output).ok
+    with pytest.raises(StreamRefusedError, match="cannot be read in full"):
+        remake(deep, tmp_path / "strict.mkv", color=BT601, strict=True)
+    large: Tree = [(UID, b"\2"), (START, ms(0)), (TITLE, bytes(MOST_BYTES))]
+    odd: Tree = [(ATOM, large), (EDITION_ORDERED, bytes(9))]
+    for part in odd:
+        ebml_tree.with_parts(source, deep, {CHAPTERS: made_tree([(EDITION, [atom(1, 0, 900), part])])})
+        assert remake(deep, output, color=BT601, overwrite=True).notes[0] == notes[0]
+        assert verify(deep, output).ok
 
 
 @pytest.mark.skipif(shutil.which("mkvextract") is None, reason="MKVToolNix is not installed")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,55 @@ def test_a_selection_and_a_cut_keep_what_belongs_to_each_track(source: Path, tmp
     remake(source, output, audio="pt-PT", subtitles="zh-Hant", segment=Segment(400, 1200))
     assert [t.get(BCP47) for t in ebml_tree.tracks(output)] == [None, b"pt-PT", b"zh-Hant"]
     assert [t.get(ENABLED) for t in ebml_tree.tracks(output)] == [None, b"\0", b"\0"]
+
+
+ENCODERS = {"mkv": "ffv1", "webm": "libvpx-vp9", "mp4": "libx264", "mov": "libx264"}
+
+
+def languages_of(path: Path) -> list[str]:
+    """As ffmpeg lists the streams, `und` being its word for none in MP4."""
+    return ["" if s.language == "und" else s.language for s in reference.streams(path)]
+
+
+@pytest.mark.parametrize("suffix", ENCODERS)
+def test_a_language_that_nobody_says_is_none(clips: ClipShelf, tmp_path: Path, suffix: str) -> None:
+    """As mkvmerge writes it, in both forms; without the older one, FFmpeg takes such a track for English."""
+    source, output = tmp_path / "source.mkv", tmp_path / f"out.{suffix}"
+    unsaid: dict[str, bytes | None] = {BCP47: b"und", LANGUAGE: b"und"}
+    changes = {0: unsaid, 1: {BCP47: b"UND", LANGUAGE: None}, 2: {BCP47: b"und-Latn", LANGUAGE: None}}
+    ebml_tree.with_tracks(clips("b_frames.mkv"), source, changes)
+    streams = probe(source).streams
+    assert [(s.language, s.language_tag) for s in streams] == [(None, None), (None, None), (None, "und-Latn")]
+    assert not any("und," in f"{line}," for line in describe(probe(source)))
+    with pytest.raises(UsageError) as caught:
+        plan_streams(probe(source), OutputFormat.named("mp4"), audio="eng", subtitles="all", cut=False)
+    assert str(caught.value.hint).endswith("has: some without a language, und-Latn")
+    notes = remake(source, output, encoder=ENCODERS[suffix], color=BT601, options={}).notes
+    assert not [note for note in notes if "language" in note]
+    assert languages_of(output) == ["", "", ""]
+    assert verify(source, output).failures == ()
+
+
+@pytest.mark.skipif(shutil.which("mkvmerge") is None, reason="MKVToolNix is not installed")
+@pytest.mark.parametrize("suffix", ENCODERS)
+@pytest.mark.parametrize(
+    ("options", "language"), [((), ""), (("--language", "0:und", "--language", "1:und"), ""),
+                              (("--language", "1:ja"), "jpn")]
+)  # fmt: skip
+def test_files_of_mkvmerge_arrive(
+    clips: ClipShelf, tmp_path: Path, suffix: str, options: tuple[str, ...], language: str
+) -> None:
+    flat, source, output = tmp_path / "flat.mkv", tmp_path / "source.mkv", tmp_path / f"out.{suffix}"
+    reference.ffmpeg(
+        "-v", "error", "-i", clips("b_frames.mp4"), "-map", "0:v", "-map", "0:a:0", "-c", "copy",
+        "-metadata:s", "language=", flat,
+    )  # fmt: skip
+    subprocess.run(["mkvmerge", "-q", "-o", source, *options, flat], check=True)
+    assert languages_of(source) == ["", language]
+    notes = remake(source, output, encoder=ENCODERS[suffix], color=BT601, options={}).notes
+    assert not [note for note in notes if "language" in note]
+    assert languages_of(output) == ["", language]
+    assert verify(source, output).failures == ()
 
 
 def test_the_shape_of_the_picture_is_written_beside_them(clips: ClipShelf, tmp_path: Path) -> None:

@@ -91,6 +91,20 @@ def test_they_arrive_in_mp4_and_quicktime(source: Path, tmp_path: Path, suffix: 
     assert output.read_bytes()[: index - 4] == plain.read_bytes()[: index - 4]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov"])
+def test_a_language_that_nobody_says_is_none(clips: ClipShelf, tmp_path: Path, suffix: str) -> None:
+    unsaid, output = tmp_path / "unsaid.mp4", tmp_path / f"out.{suffix}"
+    box_tree.with_languages(
+        clips("b_frames.mp4"), unsaid, {0: b"und", 1: b"und"}, track_1=box_tree.packed("und")
+    )
+    streams = probe(unsaid).streams
+    assert [(s.language, s.language_tag) for s in streams] == [(None, None), (None, None), ("eng", None)]
+    remake(unsaid, output, encoder="ffv1" if suffix == "mkv" else "libx264", color=BT601)
+    assert verify(unsaid, output).failures == ()
+    if suffix != "mkv":
+        assert elng(output) == [None] * 3
+
+
 def test_a_track_that_mp4_leaves_out_moves_no_language(source: Path, tmp_path: Path) -> None:
     """The first sound ends before the part begins; FFmpeg's muxer writes no track without packets."""
     flat, tagged, output = tmp_path / "flat.mkv", tmp_path / "tagged.mkv", tmp_path / "out.mp4"

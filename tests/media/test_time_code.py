@@ -226,13 +226,41 @@ def test_of_a_whole_source_matroska_keeps_any_text_and_mp4_names_what_is_no_labe
         assert verify(source, tmp_path / "out.mp4", color=BT601).failures == ()
 
 
-def test_filters_that_change_the_rate_end_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rate", "is_kept"), [("120000/1001", False), ("120", False), ("100", True)])
+def test_labels_of_more_than_two_digits_are_named(tmp_path: Path, rate: str, is_kept: bool) -> None:
+    """ffmpeg writes them into MP4 as a number, and reads three digits back above 100 a second."""
+    source, output = (
+        clip(tmp_path / "in.mkv", rate, "-metadata:s:v", "timecode=01:00:00:10"),
+        tmp_path / "o.mp4",
+    )
+    notes = remake(source, output, encoder="libx264", color=BT601).notes
+    words = "its labels have two digits for the frames, and there are 120 a second"
+    assert notes == ([] if is_kept else [f"time code '01:00:00:10' is left out: {words}"])
+    assert labels(output) == ({"01:00:00:10"} if is_kept else set())
+    assert verify(source, output, color=BT601).failures == ()
+
+
+@pytest.mark.parametrize(
+    ("chain", "is_kept"),
+    [
+        ("hflip", True),
+        ("bwdif=mode=send_frame", True),
+        ("trim=end_frame=100", True),
+        ("fps=24000/1001", False),
+        ("trim=start_frame=10,setpts=PTS-STARTPTS", False),
+        ("trim=start_frame=10", False),
+        ("select='not(eq(n,5))'", False),
+        ("setpts=PTS+2/TB", False),
+    ],
+)
+def test_filters_that_change_times_end_it(tmp_path: Path, chain: str, is_kept: bool) -> None:
     source = probe(clip(tmp_path / "in.mov", "30000/1001", "-timecode", "10:00:00;00"))
-    for chain, kept in (("hflip", {"10:00:00;00"}), ("fps=24000/1001", set())):
-        info = Filtering.of(source, Segment(), parse_chain(chain)).info
-        followed, notes = follow_time_codes(info, info.timeline(None), OutputFormat.named("mp4"))
-        assert {v for s in followed.streams for k, v in s.metadata if k == "timecode"} == kept
-        assert len(notes) == (not kept)
+    info = Filtering.of(source, Segment(), parse_chain(chain)).info
+    followed, notes = follow_time_codes(info, info.timeline(None), OutputFormat.named("mp4"))
+    kept = {v for s in followed.streams for k, v in s.metadata if k == "timecode"}
+    assert kept == ({"10:00:00;00"} if is_kept else set())
+    why = "filters give other frames than those it counts"
+    assert notes == ([] if is_kept else [f"time code '10:00:00;00' is left out: {why}"])
 
 
 def test_a_source_that_begins_late_counts_from_its_own_beginning(tmp_path: Path) -> None:

@@ -370,4 +370,4 @@ def test_the_report_is_json(good: tuple[Path, Path]) -> None:
     assert plain["ok"] is True
     by_name = {check["name"]: check for check in plain["checks"]}
     assert by_name["frames"]["found"] == {"frames": 50}
-    assert by_name["chapters"]["found"][1] == {"title": "Part two", "start": 0.8, "end": 2.0}
+    assert by_name["chapters"]["found"][2] == "  0.800 to 2.000 s 'Part two' [und]"

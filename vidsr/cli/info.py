@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidsr.progress.words import one_line
+
 if TYPE_CHECKING:
     from vidsr.media.read.probe import SourceInfo, StreamInfo
 
@@ -65,7 +67,7 @@ def info(source: Path, allow_network: bool, as_json: bool) -> None:
 
 
 def describe(info: SourceInfo) -> Iterator[str]:
-    """Lines for people."""
+    """Lines for people; what of them the file says may hold anything."""
     length = "" if info.duration is None else f", {_clock(info.duration)}"
     yield f"{info.path} ({info.format_name}{length})"
     yield f"  Picture     {_picture(info)}"
@@ -75,7 +77,7 @@ def describe(info: SourceInfo) -> Iterator[str]:
         yield "  HDR         mastering display or content light metadata"
     tags = (*info.streams[info.video_index].metadata, *info.metadata)
     label = next((value for key, value in tags if key.lower() == "timecode"), "")
-    if label and label.isprintable():
+    if label:
         yield f"  Time code   {label}"
     for stream in info.streams:
         if stream.index != info.video_index:
@@ -85,9 +87,8 @@ def describe(info: SourceInfo) -> Iterator[str]:
 
 def _chapters(info: SourceInfo) -> Iterator[str]:
     from vidsr.media.matroska.chapters import read_chapters
-    from vidsr.media.read.demux import is_address
 
-    in_full = None if is_address(info.path) else read_chapters(info.path)
+    in_full = read_chapters(info.path) if info.is_matroska_file else None
     if in_full is not None and in_full.beyond_a_list:
         yield "  Chapters"
         yield from (f"    {line}" for line in in_full.describe())

@@ -12,9 +12,10 @@ from vidsr.execute.prepare import Prepared
 from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.encode.encoders import EncoderSettings
-from vidsr.media.filters import FilterStep
+from vidsr.media.filters import FilterStep, parse_chain
 from vidsr.media.read.filtered_reader import Filtering
 from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.views import behind_filters
 from vidsr.media.write.join import join
 from vidsr.media.write.writer import Writer, Written
 from vidsr.segments.contents import Contents, folder_of, read_contents
@@ -62,10 +63,11 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
         raise JobChangedError(
             f"{source.path}: {'; '.join(changed)}", "put the file back that the job was begun with"
         )
+    settings = EncoderSettings.from_json(plan["encoder"])
     with Writer(
         target,
-        source,
-        EncoderSettings.from_json(plan["encoder"]),
+        behind_filters(source, parse_chain(settings.post_filters)),
+        settings,
         width=plan["width"],
         height=plan["height"],
         color=Color.from_json(plan["color"]),

@@ -32,6 +32,7 @@ from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.read.segment_reader import SegmentReader, Stretch
 from vidsr.media.read.source_color import source_color
 from vidsr.media.rec709 import rec709_steps
+from vidsr.media.views import behind_filters
 from vidsr.media.write.segment_writer import SegmentCoding
 from vidsr.media.write.standard_streams import claim_stdout
 from vidsr.media.write.writer import Writer
@@ -182,6 +183,7 @@ def prepare(job: Job, show: Show) -> Prepared:
     scale = loaded.requested_scale or Fraction(loaded.network.scale)
     settings, target, changes = plan_output(job, preset, source, coded_like, scale)
     notes += changes
+    info = behind_filters(info, parse_chain(settings.post_filters))
     return Prepared(
         job, preset, info, segment, devices, loaded, source, target, settings, filtering, hwaccel, notes
     )

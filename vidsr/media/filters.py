@@ -28,6 +28,9 @@ TRIAL_FRAMES = 64
 """How many pictures a chain may take before it gives one; the longest look-ahead in use (minterpolate,
 tmedian, decimate) is below 30."""
 
+TIMED_FRAMES = 24
+"""How many pictures show whether a chain keeps their times."""
+
 MAX_ASPECT_TERM = 65535
 """The largest number in a sample aspect ratio; H.264 and H.265 write 16 bits."""
 
@@ -218,15 +221,42 @@ def outcome(steps: Sequence[FilterStep], stream: PictureStream) -> PictureStream
     )
 
 
+def keeps_times(steps: Sequence[FilterStep], stream: PictureStream) -> bool:
+    """Whether each of the first pictures comes out once, at its own time.
+
+    What filters do much later, or only to some pictures (select by what is to be seen), does not show.
+    """
+    graph, step = FilterGraph(steps, stream), _step(stream)
+    results = [
+        result
+        for number, picture in enumerate(_trial(stream, TIMED_FRAMES))
+        for result in graph.push(picture, number * step)
+    ]
+    results += graph.flush()
+    times = [(result.pts or 0) * (result.time_base or 0) for result in results]
+    return times == [number * step * stream.time_base for number in range(TIMED_FRAMES)]
+
+
 def _first_result(graph: FilterGraph, stream: PictureStream) -> VideoFrame | None:
-    step = 1 if stream.rate is None else max(round(1 / (stream.rate * stream.time_base)), 1)
-    for number in range(TRIAL_FRAMES):
-        picture = VideoFrame(stream.width, stream.height, stream.pixel_format)
-        for plane in picture.planes:
-            plane.update(bytes([255 * (number % 2)]) * plane.buffer_size)
+    step = _step(stream)
+    for number, picture in enumerate(_trial(stream, TRIAL_FRAMES)):
         for result in graph.push(picture, number * step):
             return result
     return next(graph.flush(), None)
+
+
+def _step(stream: PictureStream) -> int:
+    """From one picture of a trial to the next, in units of the stream's time base."""
+    return 1 if stream.rate is None else max(round(1 / (stream.rate * stream.time_base)), 1)
+
+
+def _trial(stream: PictureStream, count: int) -> Iterator[VideoFrame]:
+    """Pictures of black and white in turn."""
+    for number in range(count):
+        picture = VideoFrame(stream.width, stream.height, stream.pixel_format)
+        for plane in picture.planes:
+            plane.update(bytes([255 * (number % 2)]) * plane.buffer_size)
+        yield picture
 
 
 def _ratio(found: re.Match[str] | None) -> Fraction | None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.read.demux import is_address
 from vidsr.media.read.locate import frames_before
 from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
@@ -33,6 +32,9 @@ _STAMP_SECONDS = Fraction(1, 1000)
 """How far two time stamps of Matroska, in whole milliseconds, may be from where they are meant."""
 
 _LABEL = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)", re.ASCII)
+MOST_LABELS = 100
+"""A second: ST 12-1 has two digits for them. Beyond, FFmpeg reads labels of three digits out of MP4."""
+
 _DAY_MINUTES = 24 * 60
 
 
@@ -55,6 +57,10 @@ class TimeCode:
     @classmethod
     def parse(cls, text: str, nominal: int) -> TimeCode:
         """Raises NoTimeCodeError for what is no label at that many a second."""
+        if nominal > MOST_LABELS:
+            raise NoTimeCodeError(
+                f"its labels have two digits for the frames, and there are {nominal} a second"
+            )
         found = _LABEL.fullmatch(text.strip())
         if found is None:
             raise NoTimeCodeError("it cannot be read")
@@ -156,7 +162,7 @@ def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputForm
     if timeline.start is not None:
         seconds = timeline.start - source.start_seconds
         label = label_after(text, rate, seconds, counted)
-        if source.format_name == "matroska,webm" and not is_address(source.path):
+        if source.is_matroska_file:
             there = frames_before(source, timeline.start)
             if there != round(seconds * _standard(rate)):
                 raise NoTimeCodeError(f"{there} frames lie before the cut, which is not what it counts")

@@ -34,7 +34,7 @@ from vidsr.media.matroska.ids import (
     EDITION_IS_HIDDEN,
     EDITION_IS_ORDERED,
 )
-from vidsr.media.matroska.layout import find_parts, lay_out
+from vidsr.media.matroska.layout import read_part
 from vidsr.media.timeline import Timeline
 
 MOST_BYTES = 2**22
@@ -124,10 +124,7 @@ class MatroskaChapters:
 def read_chapters(path: Path) -> MatroskaChapters | None:
     """None where there are none, the file is no Matroska, is torn, or they are more than anything sound."""
     try:
-        with path.open("rb") as file:
-            content = find_parts(file, lay_out(file), (CHAPTERS,)).get(CHAPTERS, b"")
-        if len(content) > MOST_BYTES:
-            return None
+        content = read_part(path, CHAPTERS, MOST_BYTES)
         editions = [_sound(field, MOST_LAYERS) for field in Field(CHAPTERS, content).fields]
     except (EbmlError, OSError):
         return None
@@ -241,7 +238,7 @@ def _described(fields: Sequence[Field], indent: str) -> Iterator[str]:
 def _title(display: Field) -> str:
     texts = {field.id: field.text for field in display.fields if field.id in _DISPLAYED}
     language = texts.get(CHAPTER_LANGUAGE_BCP47) or texts.get(CHAPTER_LANGUAGE) or ""
-    shown = f" [{language}]" if language and language.isprintable() else ""
+    shown = f" [{language}]" if language else ""
     return f"{texts.get(CHAPTER_TITLE, '')!r}{shown}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from os import SEEK_END
 from typing import BinaryIO
 
 from vidsr.media.matroska.ids import CRC32, VOID
@@ -17,6 +18,10 @@ _LONGEST_ID, _LONGEST_SIZE = 4, 8
 _LONGEST_HEAD = _LONGEST_ID + _LONGEST_SIZE
 _LONG_VOID_HEAD = 1 + _LONGEST_SIZE
 """Empty space whose size takes all 8 bytes, as FFmpeg writes it, can be of any length from here on."""
+
+
+_MOST_IN_ONE = 100_000
+"""Elements that lie in another, one behind the other; as objects in memory they take fifty times as much."""
 
 
 class EbmlError(ValueError):
@@ -73,17 +78,22 @@ def read_content(file: BinaryIO, element: Element, limit: int) -> bytes:
     """What is in an element of a file. Raises EbmlError if it is cut off or longer than `limit`, OSError."""
     if element.end is None or element.end - element.start > limit:
         raise EbmlError("an element too large to be sound")
+    if element.end > file.seek(0, SEEK_END):
+        raise EbmlError("an element is cut off")
     file.seek(element.start)
     content = file.read(element.end - element.start)
-    if len(content) < element.end - element.start:
+    if len(content) < element.end - element.start:  # the file was shortened meanwhile
         raise EbmlError("an element is cut off")
     return content
 
 
 def split(data: bytes) -> Iterator[Field]:
-    """The elements that some bytes consist of. Raises EbmlError."""
-    place = 0
+    """The elements that some bytes consist of. Raises EbmlError, for more than anything sound has too."""
+    place = count = 0
     while place < len(data):
+        count += 1
+        if count > _MOST_IN_ONE:
+            raise EbmlError("more elements in one than anything sound has")
         element = _head(data, place, 0)
         if element.end is None or element.end > len(data):
             raise EbmlError("an element is larger than what it lies in")

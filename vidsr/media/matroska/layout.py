@@ -6,11 +6,13 @@ file's tables of contents (SeekHead) lead.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
+from os import SEEK_END
+from pathlib import Path
 from typing import BinaryIO
 
-from vidsr.media.matroska.ebml import EbmlError, Element, Field, read_content, read_head
+from vidsr.media.matroska.ebml import EbmlError, Element, read_content, read_head, split
 from vidsr.media.matroska.ids import CLUSTER, EBML, SEEK, SEEK_HEAD, SEEK_ID, SEEK_POSITION, SEGMENT
 
 LARGEST_PART_BYTES = 2**26
@@ -21,6 +23,16 @@ _MOST_PARTS = 10_000
 
 _MOST_TABLES = 16
 """Tables of contents that are read; files that were edited have two."""
+
+_LARGEST_TABLE_BYTES = 2**20
+_MOST_ENTRIES = 10_000
+"""Of one table; some list every cluster, behind all else."""
+
+_LONGEST_ENTRY_BYTES = 100
+"""An id and a position, a checksum perhaps."""
+
+_MOST_TRIED = 500
+"""Places that tables say something wanted lies at; sound ones name it once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,54 +70,62 @@ def find_segment(file: BinaryIO) -> Element:
     return segment
 
 
-def find_parts(file: BinaryIO, layout: Layout, wanted: Collection[int]) -> dict[int, bytes]:
-    """Contents of parts of the segment, by id; the first of each, where it is in the file at all.
+def read_part(path: Path, number: int, most: int = LARGEST_PART_BYTES) -> bytes:
+    """What is in the first part of the segment with that id; b"" where there is none.
 
-    Tables of contents are read only where something wanted is not found before the clusters. What one leads
-    to behind the end of the file, which was cut off, is not there. Raises EbmlError if one that lies before
-    the clusters is torn, OSError.
+    Tables of contents are read only where it is not found before the clusters. What one leads to behind the
+    end of the file, which was cut off, is not there. Raises EbmlError if the file is no Matroska, or the part
+    is torn or larger than `most`; OSError.
     """
-    found: dict[int, bytes] = {}
-    tables = []
-    for part in layout.parts:
-        if part.id == SEEK_HEAD:
-            tables.append(part)
-        elif part.id in wanted and part.id not in found:
-            found[part.id] = read_content(file, part, LARGEST_PART_BYTES)
-    read: set[int] = set()
-    while tables and len(read) < _MOST_TABLES and not found.keys() >= set(wanted):
-        table = tables.pop(0)
-        if table.begin in read:
-            continue
-        read.add(table.begin)
-        for number, position in _entries(read_content(file, table, LARGEST_PART_BYTES)):
-            if number in found or number not in {*wanted, SEEK_HEAD}:
+    with path.open("rb") as file:
+        layout = lay_out(file)
+        part = next((part for part in layout.parts if part.id == number), None)
+        part = part or _promised(file, layout, number)
+        return b"" if part is None else read_content(file, part, most)
+
+
+def _promised(file: BinaryIO, layout: Layout, number: int) -> Element | None:
+    """The part that a table of contents leads to. Of all that a table promises, heads alone are read."""
+    tables = [part for part in layout.parts if part.id == SEEK_HEAD][:_MOST_TABLES]
+    tried = {table.begin for table in tables}
+    for count in range(_MOST_TABLES):
+        if count == len(tables):
+            break
+        for wanted, position in _entries(file, tables[count]):
+            place = layout.segment.start + position
+            if wanted not in (number, SEEK_HEAD) or place in tried or len(tried) == _MOST_TRIED:
                 continue
-            try:
-                part, content = _at(file, layout.segment.start + position, number)
-            except (EbmlError, OverflowError):
-                continue
-            if number == SEEK_HEAD:
+            tried.add(place)
+            part = _at(file, place, wanted)
+            if part is not None and wanted == number:
+                return part
+            if part is not None:
                 tables.append(part)
-            else:
-                found[number] = content
-    return found
+    return None
 
 
-def _entries(table: bytes) -> list[tuple[int, int]]:
-    """(id, position in the segment) of each part that a table of contents names."""
+def _entries(file: BinaryIO, table: Element) -> list[tuple[int, int]]:
+    """(id, position in the segment) of each part that a table of contents names; none of one that is torn."""
     entries = []
-    for entry in Field(SEEK_HEAD, table).fields:
-        if entry.id == SEEK:
-            inside = {field.id: field for field in entry.fields}
-            if SEEK_ID in inside and SEEK_POSITION in inside:
-                entries.append((inside[SEEK_ID].unsigned, inside[SEEK_POSITION].unsigned))
+    try:
+        for entry in islice(split(read_content(file, table, _LARGEST_TABLE_BYTES)), _MOST_ENTRIES):
+            if entry.id == SEEK and len(entry.content) <= _LONGEST_ENTRY_BYTES:
+                inside = {field.id: field for field in entry.fields}
+                if SEEK_ID in inside and SEEK_POSITION in inside:
+                    entries.append((inside[SEEK_ID].unsigned, inside[SEEK_POSITION].unsigned))
+    except EbmlError:
+        return []
     return entries
 
 
-def _at(file: BinaryIO, place: int, number: int) -> tuple[Element, bytes]:
-    """The part that a table promises there. Raises EbmlError, OverflowError, OSError."""
-    part = read_head(file, place)
-    if part is None or part.id != number:
-        raise EbmlError("something else is there")
-    return part, read_content(file, part, LARGEST_PART_BYTES)
+def _at(file: BinaryIO, place: int, number: int) -> Element | None:
+    """The part that a table promises there, if it is whole. Raises OSError."""
+    size = file.seek(0, SEEK_END)
+    if place >= size:
+        return None
+    try:
+        part = read_head(file, place)
+    except EbmlError:
+        return None
+    is_whole = part is not None and part.id == number and part.end is not None and part.end <= size
+    return part if is_whole else None

@@ -24,10 +24,11 @@ from vidsr.media.matroska.ids import (
     TRACK_TYPE,
     TRACKS,
 )
-from vidsr.media.matroska.layout import find_parts, lay_out
+from vidsr.media.matroska.layout import read_part
 
 IDENTIFYING = (SEGMENT_UUID, PREVIOUS_UUID, NEXT_UUID, SEGMENT_FAMILY)
 _UUID_BYTES = 16
+_LARGEST_INFO_BYTES = 2**20
 
 _TYPES = {1: ("video", "V"), 2: ("audio", "A"), 17: ("subtitle", "SD"), 33: ("data", "SD")}
 """Types of tracks that FFmpeg makes streams of, and how the names of their codings may begin."""
@@ -61,9 +62,7 @@ class Identity:
 def read_identity(path: Path) -> Identity:
     """Nothing where the file is no Matroska, or is torn."""
     try:
-        with path.open("rb") as file:
-            content = find_parts(file, lay_out(file), (INFO,)).get(INFO, b"")
-        fields = Field(INFO, content).fields
+        fields = Field(INFO, read_part(path, INFO, _LARGEST_INFO_BYTES)).fields
     except (EbmlError, OSError):
         return Identity()
     return Identity(tuple(f for f in fields if f.id in IDENTIFYING and len(f.content) == _UUID_BYTES))
@@ -72,8 +71,7 @@ def read_identity(path: Path) -> Identity:
 def read_tracks(path: Path) -> tuple[TrackFacts, ...]:
     """Nothing where the file is no Matroska, or is torn."""
     try:
-        with path.open("rb") as file:
-            content = find_parts(file, lay_out(file), (TRACKS,)).get(TRACKS, b"")
+        content = read_part(path, TRACKS)
         entries = [entry for entry in Field(TRACKS, content).fields if entry.id == TRACK_ENTRY]
         tracks = [_track(entry) for entry in entries]
     except (EbmlError, OSError):

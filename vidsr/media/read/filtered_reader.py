@@ -20,13 +20,14 @@ from vidsr.errors import FrameFormatError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
 from vidsr.media.color.frame_tags import color_of
-from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, outcome
+from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, keeps_times, outcome
 from vidsr.media.pixels import PlaneReader
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.scenes import Cutter, SegmentLength
 from vidsr.media.read.segment_reader import Stretch
 from vidsr.media.read.source_color import source_color
+from vidsr.media.views import behind_filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,19 @@ class Filtering:
         kept_rate = rates[0] == rates[1] or None in rates
         if count is not None and rates[0] and rates[1]:
             count = round(count * rates[1] / rates[0])
+        has_labels = any(key.lower() == TIME_CODE_KEY for key, _ in source.metadata) or any(
+            stream.has_time_code for stream in source.streams
+        )
+        kept_labels = kept_rate and (not has_labels or keeps_times(steps, _stream(source)))
         info = replace(
-            source,
+            behind_filters(source, steps),
             width=after.width,
             height=after.height,
             pixel_format=after.pixel_format,
             color=after.color,
             time_base=time_base,
             average_rate=source.average_rate if kept_rate else after.rate,
-            time_code_rate=source.time_code_rate if kept_rate else None,
+            time_code_rate=source.time_code_rate if kept_labels else None,
             frame_count_estimate=count,
             frame_count_origin=None if count is None else "duration x rate",
             start_pts=None if source.start_pts is None else round(source.start_seconds / time_base),

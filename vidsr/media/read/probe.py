@@ -32,6 +32,7 @@ from vidsr.media.color.frame_tags import color_of
 from vidsr.media.color.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.matroska.source import TrackFacts, read_tracks
+from vidsr.media.matroska.tags import read_tags
 from vidsr.media.mp4.source import read_languages, read_time_code_rate
 from vidsr.media.read.demux import is_address, main_video_stream, open_accelerated, open_source, reading
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
@@ -57,6 +58,9 @@ DEFAULT_HANDLERS = frozenset(
 
 TIME_CODE_KEY = "timecode"
 """What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
+
+UNDETERMINED = "und"
+"""What ISO 639-2 and BCP 47 call a language that nobody says."""
 
 UNNAMED_VIEWS = "marks of stereoscopic pictures"
 
@@ -113,7 +117,7 @@ class SourceInfo:
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
     embedded_extras: what else the first frame carries, in words ("closed captions"); it cannot be kept.
     time_code_rate: frames a second that time codes count, mostly the average rate; None where it is unknown,
-        and behind filters that change the rate.
+        and behind filters that change the rate, or which frame is the first.
     allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
     """
@@ -150,6 +154,11 @@ class SourceInfo:
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
         return tuple(s for s in self.streams if s.type == "attachment")
+
+    @property
+    def is_matroska_file(self) -> bool:
+        """Whether it is Matroska or WebM, and a file whose bytes can be looked at beside FFmpeg."""
+        return _is_local_matroska(self.path, self.format_name)
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -290,7 +299,7 @@ def _describe(
         interlaced_frames=frame.interlaced_frame,
         streams=_with_views(_stream_infos(path, container), stream.index, frame),
         chapters=tuple(_chapter_infos(container)),
-        metadata=tuple(container.metadata.items()),
+        metadata=_file_tags(path, container),
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
@@ -365,7 +374,7 @@ def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ..
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
         return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
-    if container.format.name != "matroska,webm" or is_address(path):
+    if not _is_local_matroska(path, container.format.name):
         return tuple(infos)
     tracks = read_tracks(path)
     if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
@@ -384,6 +393,17 @@ def _is_local_mp4(path: Path, container: InputContainer) -> bool:
     return "mp4" in container.format.name.split(",") and not is_address(path)
 
 
+def _file_tags(path: Path, container: InputContainer) -> tuple[tuple[str, str], ...]:
+    tags = tuple(container.metadata.items())
+    if not _is_local_matroska(path, container.format.name):
+        return tags
+    return read_tags(path).without_editions(tags)
+
+
+def _is_local_matroska(path: Path, format_name: str) -> bool:
+    return format_name == "matroska,webm" and not is_address(path)
+
+
 def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:
     """The tag that Matroska has for stereoscopic pictures, where something else says it of the main video."""
     mode = stereo_mode(frame)
@@ -394,22 +414,36 @@ def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) ->
 
 
 def _with_facts(info: StreamInfo, track: TrackFacts) -> StreamInfo:
-    info = dataclasses.replace(info, language_tag=track.language_tag, is_enabled=track.is_enabled)
-    if track.language_tag is None or track.has_plain_language:
+    info = dataclasses.replace(info, is_enabled=track.is_enabled)
+    if track.language_tag is None:
         return info
-    return _in_language(info, track.language_tag)
+    return _in_language(info, track.language_tag, is_plain_known=track.has_plain_language)
 
 
 def _with_tag(info: StreamInfo, tag: str) -> StreamInfo:
-    info = dataclasses.replace(info, language_tag=tag)
-    return info if info.language is not None else _in_language(info, tag)
+    return _in_language(info, tag, is_plain_known=info.language is not None)
 
 
-def _in_language(info: StreamInfo, tag: str) -> StreamInfo:
-    """The plain language is that of the tag."""
+def _in_language(info: StreamInfo, tag: str, *, is_plain_known: bool) -> StreamInfo:
+    """With a language in full, and the plain one that it begins with where none is known.
+
+    mkvmerge writes "und" on every track without a language; that says no more than nothing.
+    """
+    if tag.lower() != UNDETERMINED:
+        info = dataclasses.replace(info, language_tag=tag)
+    if is_plain_known:
+        return info
+    language = plain_language(tag)
+    metadata = tuple((key, value) for key, value in info.metadata if key != "language")
+    if language is not None:
+        metadata = (*metadata, ("language", language))
+    return dataclasses.replace(info, language=language, metadata=metadata)
+
+
+def plain_language(tag: str) -> str | None:
+    """The language that a tag begins with; None where it says of the script, say, alone ("und-Latn")."""
     language = tag.split("-", maxsplit=1)[0]
-    others = tuple((key, value) for key, value in info.metadata if key != "language")
-    return dataclasses.replace(info, language=language, metadata=(*others, ("language", language)))
+    return None if language.lower() == UNDETERMINED else language
 
 
 def _stream_info(stream: Stream) -> StreamInfo:
@@ -420,7 +454,7 @@ def _stream_info(stream: Stream) -> StreamInfo:
         index=stream.index,
         type=stream.type,
         codec=_codec_name(stream),
-        language=stream.language if stream.language != "und" else None,
+        language=stream.language if stream.language != UNDETERMINED else None,
         title=_title(stream.metadata),
         dispositions=tuple(str(flag.name) for flag in Disposition if flag & stream.disposition),
         metadata=tuple(stream.metadata.items()),

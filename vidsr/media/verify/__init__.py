@@ -112,7 +112,7 @@ def verify(
         yield check_streams(carried, surplus)
         yield from check_payloads(theirs, ours, carried, clock, container)
         extras = matroska_extras(timed, timeline, container, is_file=True)
-        if extras.chapters is not None and extras.chapters.beyond_a_list:
+        if extras.holds:
             yield check_layers(extras.chapters, made)
         else:
             yield check_chapters(info, made, container, timeline)

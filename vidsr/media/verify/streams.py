@@ -18,7 +18,7 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.source import read_identity
-from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo, StreamInfo
+from vidsr.media.read.probe import TIME_CODE_KEY, UNDETERMINED, SourceInfo, StreamInfo, plain_language
 from vidsr.media.timeline import ChapterInfo, Timeline
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.write.matroska_extras import MatroskaExtras
@@ -198,11 +198,11 @@ def _language(stream: StreamInfo, tags: dict[str, str], container: OutputFormat)
     MP4 has none for short codes ("fr"), but for languages in full, which begin with one.
     """
     language = tags.get("language")
-    if language in (None, "und") or container.muxer == "nut":
+    if language in (None, UNDETERMINED) or container.muxer == "nut":
         return None
     if container.muxer in ("mp4", "mov") and not re.fullmatch("[a-z]{3}", language or ""):
         has_tag = holds_language_tag(stream, container, is_file=True)
-        return (stream.language_tag or "").split("-", maxsplit=1)[0] if has_tag else None
+        return plain_language(stream.language_tag or "") if has_tag else None
     return language
 
 
@@ -265,17 +265,27 @@ def check_chapters(
     return Check("chapters", True, expected, found, f"{len(found)}, titles and times")
 
 
-def check_layers(wanted: MatroskaChapters, output: SourceInfo) -> Check:
-    """Chapters that are more than a list, from Matroska to Matroska: all that people see of them."""
+def check_layers(wanted: MatroskaChapters | None, output: SourceInfo) -> Check:
+    """Chapters from Matroska to Matroska: all that people see of them. wanted: None = none at all.
+
+    They are compared as they are written: of one that does not say where it ends, FFmpeg makes up an end from
+    whatever else is in the file.
+    """
     there = read_chapters(output.path)
-    expected: list[Json] = [*wanted.describe()]
+    expected: list[Json] = [] if wanted is None else [*wanted.describe()]
     found: list[Json] = [] if there is None else [*there.describe()]
-    if expected == found:
-        count = len(expected) - len(wanted.editions)
-        return passed("chapters", expected, f"{count} in {len(wanted.editions)} editions, titles and times")
-    theirs, ours = next(pair for pair in zip_longest(expected, found) if pair[0] != pair[1])
-    words = f"{str(ours or 'none').strip()} instead of {str(theirs or 'none').strip()}"
-    return Check("chapters", False, expected, found, words)
+    if there is None and output.chapters:
+        found = [f"{_chapter_words(chapter)}, not to be read in full" for chapter in output.chapters]
+    lists = 0 if wanted is None else len(wanted.editions)
+    count = len(expected) - lists
+    if expected != found:
+        theirs, ours = next(pair for pair in zip_longest(expected, found) if pair[0] != pair[1])
+        words = f"{str(ours or 'none').strip()} instead of {str(theirs or 'none').strip()}"
+        if not found:
+            words = f"0 of {count} chapters"
+        return Check("chapters", False, expected, found, words)
+    within = f" in {lists} editions" if lists > 1 else ""
+    return passed("chapters", expected, f"{count}{within}, titles and times" if count else "none")
 
 
 def check_identity(extras: MatroskaExtras, output: SourceInfo) -> Check:

@@ -11,7 +11,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.ebml import Field
 from vidsr.media.matroska.source import Identity, read_identity
-from vidsr.media.read.demux import is_address
+from vidsr.media.matroska.tags import read_tags
 from vidsr.media.read.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 
@@ -35,25 +35,37 @@ class MatroskaExtras:
 def matroska_extras(
     source: SourceInfo, timeline: Timeline, output: OutputFormat, *, is_file: bool
 ) -> MatroskaExtras:
-    if source.format_name != "matroska,webm" or is_address(source.path):
+    if not source.is_matroska_file:
         return MatroskaExtras()
     found, identity = read_chapters(source.path), read_identity(source.path)
     kept = None if found is None else found.on(timeline)
     is_torn = found is None and bool(source.chapters)  # FFmpeg finds some: they are not to be had in full
-    lost: tuple[str, ...] = ()
+    lost = _lost_tags(source)
     if is_torn or not is_file or output.muxer != "matroska":
         beyond = [] if kept is None else kept.beyond_a_list
-        if beyond:
-            lost = (f"left out of the chapters: {', '.join(beyond)}",)
+        if is_torn:
+            lost += ("the chapters cannot be read in full: one plain list of them is kept",)
+        elif beyond:
+            lost += (f"left out of the chapters: {', '.join(beyond)}",)
         links = tuple(f"{line}; the links are left out" for line in _links(found, identity))
         return MatroskaExtras(lost=lost + links)
     if found is not None and found.names_tracks:
-        lost = ("which tracks chapters belong to is left out: the tracks get other numbers",)
+        lost += ("which tracks chapters belong to is left out: the tracks get other numbers",)
     if timeline.is_cut:
         lost += tuple(f"{line}; a part goes without the links" for line in _links(found, identity))
         return MatroskaExtras(True, kept, (), lost)
     notes = _links(found, identity)
     return MatroskaExtras(True, kept, identity.fields, lost, notes, bool(identity.neighbours))
+
+
+def _lost_tags(source: SourceInfo) -> tuple[str, ...]:
+    """FFmpeg's muxers write tags of the file, of tracks and of the chapters that they list."""
+    tags = read_tags(source.path)
+    of_inner = tags.names_beyond({chapter.id % 2**64 for chapter in source.chapters})
+    of_what = {"editions": tags.names_of_editions, "chapters in chapters or in further editions": of_inner}
+    return tuple(
+        f"tags of {what} are left out: {', '.join(names)}" for what, names in of_what.items() if names
+    )
 
 
 def _links(chapters: MatroskaChapters | None, identity: Identity) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ _FOR_CHOOSING = frozenset(
 )
 """Dispositions by which streams are chosen, "default" aside: where it cannot be written, the first is."""
 
-_NOT_IN_WEBM = frozenset({"block_lr", "block_rl"})
+_NOT_IN_WEBM = frozenset({"anaglyph_green_magenta", "block_lr", "block_rl"})
 """Stereoscopic pictures of which FFmpeg's muxer refuses the whole file."""
 
 _HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
