@@ -56,7 +56,6 @@ _TRANSFERS = {
 def info(source: Path, allow_network: bool, as_json: bool) -> None:
     """Show the streams, colours, time stamps and chapters of FILE."""
     from vidsr.media.read.probe import probe
-    from vidsr.progress.words import one_line
 
     found = probe(source, allow_network=allow_network)
     if as_json:
