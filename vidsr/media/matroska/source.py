@@ -55,6 +55,10 @@ class Identity:
     fields: tuple[Field, ...] = ()
 
     @property
+    def has_family(self) -> bool:
+        return any(field.id == SEGMENT_FAMILY for field in self.fields)
+
+    @property
     def neighbours(self) -> tuple[bytes, ...]:
         return tuple(field.content for field in self.fields if field.id in (PREVIOUS_UUID, NEXT_UUID))
 

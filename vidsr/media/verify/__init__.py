@@ -116,7 +116,7 @@ def verify(
             yield check_layers(extras.chapters, made)
         else:
             yield check_chapters(info, made, container, timeline)
-        if extras.neighbours:
+        if extras.is_linked:
             yield check_identity(extras, made)
         yield check_tags(followed, made, container)
         yield from check_names(followed, made, carried, container)
