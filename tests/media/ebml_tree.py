@@ -8,6 +8,7 @@ SEGMENT, TRACKS, TRACK, INFO = "18538067", "1654ae6b", "ae", "1549a966"
 BCP47, ENABLED, LANGUAGE, WRITING_APP, MUXING_APP = "22b59d", "b9", "22b59c", "5741", "4d80"
 CLUSTER = "1f43b675"
 CHAPTERS, EDITION, ATOM, DISPLAY = "1043a770", "45b9", "b6", "80"
+_IDENTIFYING = ("73a4", "3cb923", "3eb923", "4444")  # SegmentUUID, PrevUUID, NextUUID, SegmentFamily
 _TABLES = ("114d9b74", "1c53bb6b", "ec")  # SeekHead, Cues, Void
 
 
@@ -75,11 +76,27 @@ def read_tree(data: bytes, masters: tuple[str, ...]) -> Tree:
     return [(key, read_tree(content, masters) if key in masters else content) for key, content in parts]
 
 
-def with_parts(source: Path, target: Path, parts: dict[str, bytes], more_info: bytes = b"") -> None:
-    """A copy of a file with other parts before its first cluster. Tables of contents go."""
+def with_parts(
+    source: Path,
+    target: Path,
+    parts: dict[str, bytes],
+    more_info: bytes = b"",
+    numbers: dict[str, bytes] | None = None,
+) -> None:
+    """A copy of a file with other parts before its first cluster. Tables of contents go.
+
+    more_info: put behind the description. numbers: what that has in place of all that identifies the file.
+    """
     head, *_ = children(source.read_bytes())
     kept = [part for part in segment(source) if part[0] not in (*_TABLES, *parts)]
     place = next(n for n, (key, _) in enumerate(kept) if key == CLUSTER)
     kept[place:place] = parts.items()
-    body = b"".join(made(k, v + more_info if k == INFO else v) for k, v in kept)
+
+    def info(content: bytes) -> bytes:
+        if numbers is not None:
+            others = [field for field in read_tree(content, ()) if field[0] not in _IDENTIFYING]
+            content = made_tree([*others, *numbers.items()])
+        return content + more_info
+
+    body = b"".join(made(k, info(v) if k == INFO else v) for k, v in kept)
     target.write_bytes(made(*head) + made(SEGMENT, body))

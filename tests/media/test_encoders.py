@@ -22,12 +22,11 @@ from vidsr.media.encode.encoders import (
     EncoderInfo,
     EncoderSettings,
     check_size,
-    depth_note,
-    held_color,
     list_encoders,
     option_names,
     settings_for,
 )
+from vidsr.media.encode.layouts import depth_note, held_color
 from vidsr.media.read.probe import probe
 from vidsr.media.write.writer import Writer
 

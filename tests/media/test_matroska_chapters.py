@@ -115,7 +115,10 @@ def test_from_matroska_to_matroska_they_arrive_in_full(source: Path, tmp_path: P
     output = tmp_path / "out.mkv"
     linked = f"segments {ELSEWHERE.hex()}, {NUMBERS[PREVIOUS].hex()}, {NUMBERS[NEXT].hex()}"
     notes = remake(source, output, color=BT601, strict=True).notes
-    assert notes == [f"it is linked with other files, which are not upscaled with it ({linked})"]
+    assert notes == [
+        f"it is linked with other files, which are not upscaled with it ({linked}); "
+        "once they are, keep all of them in a folder of their own, away from the sources"
+    ]
     assert chapters_of(output) == plain(WHOLE)
     assert numbers_of(output) == NUMBERS
     assert verify(source, output).ok
@@ -126,6 +129,34 @@ def test_from_matroska_to_matroska_they_arrive_in_full(source: Path, tmp_path: P
     )  # fmt: skip
     assert words == ""
     assert reference.chapters(output) == reference.chapters(source)
+
+
+@pytest.mark.parametrize("linked_by", [OWN, FAMILY, OTHER_SEGMENT])
+def test_a_number_of_its_own_is_kept_and_verified_where_the_file_says_that_it_is_linked(
+    clips: ClipShelf, tmp_path: Path, linked_by: str
+) -> None:
+    """Another file may play parts of this one by it, which only that one says: it is kept in any case."""
+    source, output, other = (tmp_path / f"{name}.mkv" for name in ("source", "output", "other"))
+    numbers = {key: NUMBERS[key] for key in (OWN, linked_by) if key in NUMBERS}
+    elsewhere: Tree = [(EDITION, [atom(1, 0, 500, (OTHER_SEGMENT, ELSEWHERE))])]
+    parts = {CHAPTERS: made_tree(elsewhere)} if linked_by == OTHER_SEGMENT else {}
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, parts, b"", numbers)
+    remake(source, output, color=BT601)
+    assert numbers_of(output) == numbers
+    assert verify(source, output).failures == ()
+    ebml_tree.with_parts(output, other, {}, b"", numbers | {OWN: b"x" * 16})
+    is_missed = ["segment numbers"] if linked_by != OWN else []
+    assert [check.name for check in verify(source, other).failures] == is_missed
+
+
+def test_a_family_alone_is_kept_beside_the_number_that_the_muxer_gives(
+    clips: ClipShelf, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "source.mkv", tmp_path / "out.mkv"
+    ebml_tree.with_parts(clips("b_frames.mkv"), source, {}, b"", {FAMILY: NUMBERS[FAMILY]})
+    remake(source, output, color=BT601)
+    assert numbers_of(output).keys() == {OWN, FAMILY}
+    assert verify(source, output).failures == ()
 
 
 def test_a_part_has_its_own_chapters_on_its_own_clock(source: Path, tmp_path: Path) -> None:

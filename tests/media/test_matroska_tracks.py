@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from vidsr.frames import PixelFormat
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
+from vidsr.media.matroska import ebml
+from vidsr.media.matroska import source as matroska_source
 from vidsr.media.matroska.source import read_tracks
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
@@ -216,6 +219,29 @@ def test_a_language_that_would_steer_a_terminal_is_none(source: Path, tmp_path: 
     odd = tmp_path / "odd.mkv"
     ebml_tree.with_tracks(source, odd, {1: {BCP47: b"pt\x1b[31m"}})
     assert [track.language_tag for track in read_tracks(odd)][:3] == [None, None, "pt-PT"]
+
+
+def test_of_tracks_beyond_all_measure_little_is_looked_at(
+    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of tracks, or thousands of elements in one; read one by one they took minutes."""
+    odd, looked_at = tmp_path / "odd.mkv", [0]
+
+    def counted(data: bytes) -> Iterator[ebml.Field]:
+        for field in split(data):
+            looked_at[0] += 1
+            yield field
+
+    split = ebml.split
+    monkeypatch.setattr(ebml, "split", counted)
+    monkeypatch.setattr(matroska_source, "split", counted)
+    tracks = dict(ebml_tree.segment(clips("b_frames.mkv")))[ebml_tree.TRACKS]
+    for more in ([b"\xec\x80" * 20_000] * 10, [b"\xec\x80"] * 2_000):
+        looked_at[0] = 0
+        entries = b"".join(ebml_tree.made(ebml_tree.TRACK, content) for content in more)
+        ebml_tree.with_parts(clips("b_frames.mkv"), odd, {ebml_tree.TRACKS: tracks + entries})
+        assert len(read_tracks(odd)) == (3 if len(more) == 10 else 0)
+        assert looked_at[0] < 12_000
 
 
 def test_torn_headers_say_nothing_and_end_nothing(source: Path, tmp_path: Path) -> None:

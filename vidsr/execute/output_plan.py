@@ -14,15 +14,9 @@ from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.infer.picture import Picture
 from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encode.encoders import (
-    RATE_CONTROLS,
-    RAW,
-    EncoderSettings,
-    depth_note,
-    held_color,
-    settings_for,
-)
+from vidsr.media.encode.encoders import RATE_CONTROLS, EncoderSettings, settings_for
 from vidsr.media.encode.ffmpeg_program import program_settings
+from vidsr.media.encode.layouts import RAW, depth_note, held_color
 from vidsr.media.rec709 import rec709
 from vidsr.presets import EncoderDefaults, Preset
 

@@ -7,7 +7,7 @@ options in silence. It knows codecs, never files or frames.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cache
@@ -16,36 +16,20 @@ from typing import Any
 
 import av
 import av.error
-from av.codec.codec import UnknownCodecError
 from av.video.codeccontext import VideoCodecContext
-from av.video.format import names as video_format_names  # type: ignore[attr-defined]  # missing in the stubs
 
-from vidsr.errors import EncoderError, FrameFormatError, UnknownNameError, UsageError
-from vidsr.frames import Color, Matrix, PixelFormat, Range
+from vidsr.errors import EncoderError, UnknownNameError, UsageError
+from vidsr.frames import PixelFormat
 from vidsr.media.color.hdr import HdrMetadata
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoder_table import KNOWN, Known, Quality
+from vidsr.media.encode.layouts import choose_pixel_format, codec_exists, known_planar_formats
 from vidsr.media.ffmpeg_log import WARNING, listening
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 prints 20 lines to stderr for each encoder; 1 = errors only
 
-_REPACKED = {
-    "nv12": "yuv420p",
-    "p010le": "yuv420p10le",
-    "nv16": "yuv422p",
-    "p210le": "yuv422p10le",
-}
-_REPACKED_RGB = {"rgb24": "gbrp", "bgr0": "gbrp"}
-"""Layouts of encoders that take no planar one, and the planar layout that holds the same samples. RGB only
-for those that also store RGB: AMD's and Intel's would convert it, with a matrix of their own choice."""
-
-_STORES_RGB = frozenset({"libx264rgb", "ffv1"})
-
 RATE_CONTROLS = frozenset({"qp", "b", "crf", "cq", "global_quality", "qp_i", "qp_p", "rc", "maxrate"})
 """Options with which a user takes the choice of quality into their own hands."""
-
-RAW = "rawvideo"
-"""The encoder that codes nothing: samples as they are, for pipes."""
 
 PROBED_SIZE = (640, 480)
 """Trial openings use it; below 160 lines some hardware encoders refuse."""
@@ -111,7 +95,7 @@ class EncoderSettings:
 
 def list_encoders() -> list[EncoderInfo]:
     """All encoders vidsr has settings for and this PyAV was built with, software first."""
-    return [_describe(name) for name in KNOWN if _codec_exists(name)]
+    return [_describe(name) for name in KNOWN if codec_exists(name)]
 
 
 def settings_for(
@@ -133,15 +117,15 @@ def settings_for(
     Raises UnknownNameError (encoder, preset, pixel format, option), UsageError (quality out of range),
     EncoderError (the container cannot hold the codec, the encoder does not open on this machine).
     """
-    if not _codec_exists(name):
-        known = [n for n in KNOWN if _codec_exists(n)]
+    if not codec_exists(name):
+        known = [n for n in KNOWN if codec_exists(n)]
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
     known_encoder = KNOWN.get(name, Known(""))
     check_container(name, av.Codec(name, "w").canonical_name, container)
     settings = fill_in(
         name,
         known_encoder,
-        _planar_formats(name),
+        known_planar_formats(name),
         option_names(name),
         crf=crf,
         preset=preset,
@@ -232,7 +216,7 @@ def check_container(name: str, codec: str, container: str) -> None:
 
 
 def _fits(name: str, output: OutputFormat) -> bool:
-    return _codec_exists(name) and output.holds_video(av.Codec(name, "w").canonical_name)
+    return codec_exists(name) and output.holds_video(av.Codec(name, "w").canonical_name)
 
 
 def configure(context: VideoCodecContext, settings: EncoderSettings, width: int, height: int) -> None:
@@ -269,7 +253,7 @@ def check_size(settings: EncoderSettings, width: int, height: int) -> None:
     multiple_h, multiple_w = settings.layout.size_multiple
     if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
         whole = f"{-(-width // multiple_w) * multiple_w}x{-(-height // multiple_h) * multiple_h}"
-        takes_444 = not settings.program and "yuv444p" in _planar_formats(settings.name)
+        takes_444 = not settings.program and "yuv444p" in known_planar_formats(settings.name)
         other = ", or pass --pix-fmt yuv444p" if takes_444 else ""
         raise EncoderError(
             f"{settings.name} cannot take {width}x{height} in {settings.pixel_format}: "
@@ -340,137 +324,6 @@ def profile_for(name: str, layout: PixelFormat) -> str | None:
     return None
 
 
-def choose_pixel_format(
-    name: str, formats: Mapping[str, str], wished: str | None, source: PixelFormat
-) -> str:
-    """The wished one if the encoder has it; else the one nearest to the source, of 8 or 10 bit.
-
-    More than 10 only for archives; gray only for gray.
-
-    formats: as `planar_formats` gives them. Raises UnknownNameError, EncoderError.
-    """
-    if wished is not None:
-        try:
-            wanted = PixelFormat.parse(wished).name
-        except FrameFormatError:
-            wanted = wished
-        if wanted not in formats:
-            raise UnknownNameError("pixel format", wished, formats, "vidsr encoders", owner=name)
-        return wanted
-    if not formats:
-        raise EncoderError(f"{name} takes no pixel format that vidsr can make")
-    layouts = [PixelFormat.parse(f) for f in formats]
-    if source.family != "gray":
-        layouts = [layout for layout in layouts if layout.family != "gray"]
-    if not layouts:
-        raise EncoderError(
-            f"{name} takes no pixel format with colours that vidsr can make", "--pix-fmt gray leaves them out"
-        )
-    most = KNOWN[name].max_bits if name in KNOWN else 10
-    bits = 8 if source.bits == 8 else min(max(source.bits, 10), most)
-
-    def distance(layout: PixelFormat) -> tuple[int, ...]:
-        """Lower is better: same family, nothing lost in chroma, nothing lost in depth, then nothing added."""
-        other_family = layout.family != source.family
-        gray_as_yuv = other_family and not (source.family == "gray" and layout.family == "yuv")
-        lost_chroma = max(layout.log2_chroma_w - source.log2_chroma_w, 0) + max(
-            layout.log2_chroma_h - source.log2_chroma_h, 0
-        )
-        added_chroma = max(source.log2_chroma_w - layout.log2_chroma_w, 0) + max(
-            source.log2_chroma_h - layout.log2_chroma_h, 0
-        )
-        if source.family == "gray":
-            lost_chroma, added_chroma = 0, 4 - layout.log2_chroma_w - layout.log2_chroma_h
-        return (
-            gray_as_yuv,
-            other_family,
-            lost_chroma,
-            max(bits - layout.bits, 0),
-            layout.bits - bits,
-            added_chroma,
-        )
-
-    return min(layouts, key=distance).name
-
-
-def held_color(name: str, color: Color) -> tuple[Color, str | None]:
-    """The colours nearest to these that an encoder's files can name, and a line for people if they differ.
-
-    Its pictures are to be made in the colours returned.
-    """
-    known = KNOWN.get(name, Known(""))
-    held = color
-    if known.only_limited and color.matrix is not Matrix.RGB:
-        held = replace(held, range=Range.LIMITED)
-    if known.only_matrices and color.matrix is not Matrix.RGB and color.matrix not in known.only_matrices:
-        held = replace(held, matrix=Matrix.BT709)
-    changes = [
-        f"{was.name.lower()} to {now.name.lower()}"
-        for was, now in ((color.range, held.range), (color.matrix, held.matrix))
-        if was is not now
-    ]
-    if not changes:
-        return color, None
-    return held, f"samples are converted from {' and '.join(changes)}: {name} cannot name them as they are"
-
-
-def held_in(codec: str | None, color: Color) -> Color:
-    """`held_color` for a coding instead of an encoder."""
-    makers = (name for name in KNOWN if _codec_exists(name) and av.Codec(name, "w").canonical_name == codec)
-    name = next(makers, None)
-    return color if name is None else held_color(name, color)[0]
-
-
-def depth_note(name: str, source: PixelFormat, layout: PixelFormat) -> str | None:
-    """A line for people where samples are written with fewer bits, or less colour, than the source has."""
-    lost = []
-    if layout.bits < source.bits:
-        lost.append(f"{source.bits} bits a sample become {layout.bits}")
-    coarser = (
-        layout.log2_chroma_w > source.log2_chroma_w or layout.log2_chroma_h > source.log2_chroma_h
-    ) and "gray" not in (source.family, layout.family)
-    if coarser:
-        lost.append(f"colours are halved from {source.name} to {layout.name}")
-    if not lost:
-        return None
-    return f"{' and '.join(lost)} with {name}; --pix-fmt and --encoder choose others"
-
-
-@cache
-def _planar_formats(name: str) -> Mapping[str, str]:
-    known = [video_format.name for video_format in av.Codec(name, "w").video_formats or ()]
-    if name == RAW:  # takes whatever there is, and does not list it
-        known = sorted(f for f in video_format_names if not f.endswith("be"))
-    return planar_formats(name, known)
-
-
-def planar_formats(name: str, known: Sequence[str]) -> Mapping[str, str]:
-    """Planar layouts an encoder can be fed with -> the layouts it is opened with for them.
-
-    known: the pixel formats that it takes.
-    """
-    formats: dict[str, str] = {}
-    repacked: dict[str, str] = {}
-    repackable = _REPACKED | (_REPACKED_RGB if name in _STORES_RGB else {})
-    for known_name in known:
-        try:
-            planar = PixelFormat.parse(known_name).name
-            formats.setdefault(planar, planar)
-        except FrameFormatError:
-            if known_name in repackable:
-                repacked.setdefault(repackable[known_name], known_name)
-    return {**repacked, **formats}
-
-
-@cache
-def _codec_exists(name: str) -> bool:
-    try:
-        codec = av.Codec(name, "w")
-    except UnknownCodecError:
-        return False
-    return codec.name == name and codec.type == "video"
-
-
 @cache
 def option_names(name: str) -> frozenset[str]:
     """The names an encoder takes with -x: its own and FFmpeg's general ones for encoding video."""
@@ -486,7 +339,7 @@ def option_names(name: str) -> frozenset[str]:
 def _describe(name: str) -> EncoderInfo:
     known = KNOWN[name]
     codec = av.Codec(name, "w")
-    formats = _planar_formats(name)
+    formats = known_planar_formats(name)
     layout = choose_pixel_format(name, formats, None, PixelFormat.parse("yuv420p"))
     preset = known.preset or profile_for(name, PixelFormat.parse(layout))
     trial_options = dict(known.fixed)

@@ -34,8 +34,9 @@ from av.video.stream import VideoStream
 
 from vidsr.errors import EncoderError
 from vidsr.frames import ChromaLocation, Color, Frame
-from vidsr.media.encode.encoders import RAW, EncoderSettings
+from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.encode.frame_encoder import FrameEncoder, hdr_settings
+from vidsr.media.encode.layouts import RAW
 from vidsr.media.read.demux import reason
 from vidsr.media.read.probe import SourceInfo
 

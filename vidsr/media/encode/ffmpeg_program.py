@@ -18,14 +18,8 @@ from types import MappingProxyType
 from vidsr.errors import ToolMissingError, UnknownNameError
 from vidsr.frames import PixelFormat
 from vidsr.media.encode.encoder_table import KNOWN, Known, Quality
-from vidsr.media.encode.encoders import (
-    RAW,
-    EncoderSettings,
-    check_container,
-    fill_in,
-    option_names,
-    planar_formats,
-)
+from vidsr.media.encode.encoders import EncoderSettings, check_container, fill_in, option_names
+from vidsr.media.encode.layouts import RAW, planar_formats
 
 ANSWER_SECONDS = 30
 """A program that takes longer to list its encoders is no ffmpeg."""

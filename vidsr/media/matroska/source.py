@@ -7,9 +7,10 @@ which numbers files that belong together find each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from vidsr.media.matroska.ebml import EbmlError, Field
+from vidsr.media.matroska.ebml import EbmlError, Field, split
 from vidsr.media.matroska.ids import (
     CODEC_ID,
     FLAG_ENABLED,
@@ -29,6 +30,12 @@ from vidsr.media.matroska.layout import read_part
 IDENTIFYING = (SEGMENT_UUID, PREVIOUS_UUID, NEXT_UUID, SEGMENT_FAMILY)
 _UUID_BYTES = 16
 _LARGEST_INFO_BYTES = 2**20
+
+_MOST_TRACKS = 1_000
+"""FFmpeg makes no more streams of a file."""
+
+_MOST_FIELDS = 1_000
+"""Of a track; sound ones have thirty."""
 
 _TYPES = {1: ("video", "V"), 2: ("audio", "A"), 17: ("subtitle", "SD"), 33: ("data", "SD")}
 """Types of tracks that FFmpeg makes streams of, and how the names of their codings may begin."""
@@ -55,6 +62,10 @@ class Identity:
     fields: tuple[Field, ...] = ()
 
     @property
+    def has_family(self) -> bool:
+        return any(field.id == SEGMENT_FAMILY for field in self.fields)
+
+    @property
     def neighbours(self) -> tuple[bytes, ...]:
         return tuple(field.content for field in self.fields if field.id in (PREVIOUS_UUID, NEXT_UUID))
 
@@ -73,14 +84,14 @@ def read_tracks(path: Path) -> tuple[TrackFacts, ...]:
     try:
         content = read_part(path, TRACKS)
         entries = [entry for entry in Field(TRACKS, content).fields if entry.id == TRACK_ENTRY]
-        tracks = [_track(entry) for entry in entries]
+        tracks = [_track(entry) for entry in entries] if len(entries) <= _MOST_TRACKS else []
     except (EbmlError, OSError):
         return ()
     return tuple(track for track in tracks if track is not None)
 
 
 def _track(entry: Field) -> TrackFacts | None:
-    fields = {field.id: field for field in entry.fields}
+    fields = {field.id: field for field in islice(split(entry.content), _MOST_FIELDS)}
     if TRACK_TYPE not in fields or CODEC_ID not in fields:
         return None
     kind, initials = _TYPES.get(fields[TRACK_TYPE].unsigned, ("", ""))

@@ -18,7 +18,7 @@ from vidsr.errors import SourceError
 from vidsr.frames import Color
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.encode.encoders import held_in
+from vidsr.media.encode.layouts import held_in
 from vidsr.media.read.probe import SourceInfo, probe
 from vidsr.media.read.source_color import source_color
 from vidsr.media.time_code import follow_time_codes
@@ -116,7 +116,7 @@ def verify(
             yield check_layers(extras.chapters, made)
         else:
             yield check_chapters(info, made, container, timeline)
-        if extras.neighbours:
+        if extras.is_linked:
             yield check_identity(extras, made)
         yield check_tags(followed, made, container)
         yield from check_names(followed, made, carried, container)

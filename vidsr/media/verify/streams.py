@@ -289,10 +289,15 @@ def check_layers(wanted: MatroskaChapters | None, output: SourceInfo) -> Check:
 
 
 def check_identity(extras: MatroskaExtras, output: SourceInfo) -> Check:
-    """The numbers by which files that are played one behind the other find each other."""
+    """The numbers by which files that are played one behind the other find each other.
+
+    A kind that the source does not have is the muxer's own.
+    """
+    kinds = {field.id for field in extras.identity}
+    there = [field for field in read_identity(output.path).fields if field.id in kinds]
     theirs, ours = (
         [f"{field.id:x} {field.content.hex()}" for field in sorted(fields, key=lambda f: (f.id, f.content))]
-        for fields in (extras.identity, read_identity(output.path).fields)
+        for fields in (extras.identity, there)
     )
     return _compared("segment numbers", [("numbers", [*theirs], [*ours])])
 

@@ -15,13 +15,18 @@ from vidsr.media.matroska.tags import read_tags
 from vidsr.media.read.probe import SourceInfo
 from vidsr.media.timeline import Timeline
 
+_APART = "once they are, keep all of them in a folder of their own, away from the sources"
+"""Source and output have the same number, and a player takes the first file with it that it finds."""
+
 
 @dataclass(frozen=True, slots=True)
 class MatroskaExtras:
     """holds: whether source and output both can say it; then `chapters` are all that the output has.
 
-    identity: the file's number and its neighbours', of a whole source, as fields. neighbours: whether it has
-    any. lost: a line about each thing that cannot be kept. notes: what people should know though it is kept.
+    identity: the file's number and its neighbours', of a whole source, as fields. Its own is kept even where
+    nothing in the file is linked: whether others play parts of it, only they say. is_linked: whether the file
+    itself says that it is one of several; else an output is whole with another number too. lost: a line about
+    each thing that cannot be kept. notes: what people should know though it is kept.
     """
 
     holds: bool = False
@@ -29,7 +34,7 @@ class MatroskaExtras:
     identity: tuple[Field, ...] = ()
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    neighbours: bool = False
+    is_linked: bool = False
 
 
 def matroska_extras(
@@ -54,8 +59,9 @@ def matroska_extras(
     if timeline.is_cut:
         lost += tuple(f"{line}; a part goes without the links" for line in _links(found, identity))
         return MatroskaExtras(True, kept, (), lost)
-    notes = _links(found, identity)
-    return MatroskaExtras(True, kept, identity.fields, lost, notes, bool(identity.neighbours))
+    notes = tuple(f"{line}; {_APART}" for line in _links(found, identity))
+    is_linked = bool(notes) or identity.has_family
+    return MatroskaExtras(True, kept, identity.fields, lost, notes, is_linked)
 
 
 def _lost_tags(source: SourceInfo) -> tuple[str, ...]:
