@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
-import os
 import re
 import shutil
 import socket
@@ -30,6 +29,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from vidsr import __version__
+from vidsr.durable import sync
 from vidsr.errors import DownloadError, IntegrityError
 
 CHUNK_BYTES = 1 << 18
@@ -221,7 +221,7 @@ def _attempt(address: str, wanted: Wanted, report: ProgressCallback, patience: P
                         written += sink.write(chunk[written:])
                 report(DownloadProgress(wanted.target.name, address, "downloading", done, total, there))
             with _writing(folder, by_hand):
-                os.fsync(sink.fileno())
+                sync(sink)
     if total is not None and done < total:
         raise _FailedError(f"the connection broke off after {done} of {total} bytes", transient=True)
     return there

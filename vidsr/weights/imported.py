@@ -6,7 +6,6 @@ It knows presets' text and the folders of imported weights; formats and architec
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from vidsr.durable import sync
 from vidsr.errors import UsageError, WeightsError
 from vidsr.presets import Preset, list_presets, preset_folders, read_preset
 from vidsr.weights.download import sha256_of
@@ -90,8 +90,7 @@ def _write(path: Path, content: bytes) -> None:
         temporary = Path(file.name)
         try:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
             file.close()
             temporary.replace(path)
         except BaseException:
