@@ -74,7 +74,7 @@ def describe(info: SourceInfo) -> Iterator[str]:
     yield f"  Colour      {_color(info)}"
     if info.hdr is not None:
         yield "  HDR         mastering display or content light metadata"
-    tags = (*info.streams[info.video_index].metadata, *info.metadata)
+    tags = (*info.video.metadata, *info.metadata)
     label = next((value for key, value in tags if key.lower() == "timecode"), "")
     if label:
         yield f"  Time code   {label}"

@@ -115,9 +115,8 @@ for _command in (
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command: never returns, never shows a traceback unless asked to."""
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # a sign its encoding lacks (the ± of a margin) is no failure
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a sign its encoding lacks (the ± of a margin) is no failure
         sys.stdout.reconfigure(errors="replace")
     leave(run(sys.argv[1:] if argv is None else argv))
 

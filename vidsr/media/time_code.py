@@ -179,7 +179,7 @@ def _with_the_video(source: SourceInfo) -> SourceInfo:
     if not own:
         return source
     streams = list(source.streams)
-    video = streams[source.video_index]
+    video = source.video
     if not video.has_time_code:
         streams[source.video_index] = replace(video, metadata=(*video.metadata, (TIME_CODE_KEY, own[0])))
     metadata = tuple((key, value) for key, value in source.metadata if key.lower() != TIME_CODE_KEY)

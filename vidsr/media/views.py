@@ -29,7 +29,7 @@ def behind_filters(source: SourceInfo, steps: Sequence[FilterStep]) -> SourceInf
     """The source with nothing said of two views, where the filters may have moved them."""
     if all(step.name in _IN_PLACE for step in steps):
         return source
-    video = source.streams[source.video_index]
+    video = source.video
     kept = tuple((key, value) for key, value in video.metadata if key.lower() != STEREO_KEY)
     if kept == video.metadata:
         return source

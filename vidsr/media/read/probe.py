@@ -152,6 +152,11 @@ class SourceInfo:
     allow_network: bool
 
     @property
+    def video(self) -> StreamInfo:
+        """The main one, which is upscaled."""
+        return self.streams[self.video_index]
+
+    @property
     def attachments(self) -> tuple[StreamInfo, ...]:
         return tuple(s for s in self.streams if s.type == "attachment")
 
@@ -163,8 +168,7 @@ class SourceInfo:
     @property
     def has_alpha_beside(self) -> bool:
         """Whether VP8 or VP9 has a second, coded picture for its transparency, which decoders pass over."""
-        video = next(s for s in self.streams if s.index == self.video_index)
-        return any(key.lower() == "alpha_mode" and value == "1" for key, value in video.metadata)
+        return any(key.lower() == "alpha_mode" and value == "1" for key, value in self.video.metadata)
 
     @property
     def start_seconds(self) -> Fraction:

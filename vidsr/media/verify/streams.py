@@ -139,7 +139,7 @@ def check_names(
     source: SourceInfo, output: SourceInfo, carried: Sequence[Carried], container: OutputFormat
 ) -> Iterator[Check]:
     """Languages, titles, dispositions and other tags of the streams, the main video among them."""
-    video = source.streams[source.video_index], output.streams[output.video_index], False
+    video = source.video, output.video, False
     pairs = [video] + [
         (c.plan.stream, c.found, c.plan.fate is not Fate.CONVERT)
         for c in carried

@@ -54,11 +54,7 @@ def plan_streams(
             continue
         if stream.codec == "bin_data":
             continue  # the text track that MP4 keeps chapter titles in; the chapters themselves are kept
-        if (
-            stream.type == "data"
-            and stream.has_time_code
-            and source.streams[source.video_index].has_time_code
-        ):
+        if stream.type == "data" and stream.has_time_code and source.video.has_time_code:
             continue  # QuickTime's track of the time code; it is a tag of the video too, and kept as that
         plans.append(_decide(stream, output, cut))
     return plans

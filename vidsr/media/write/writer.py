@@ -201,7 +201,7 @@ class Writer:
 
     def _add_tags(self, muxer: OutputContainer) -> None:
         tags = global_tags(self._source, self.container)
-        video = self._source.streams[self._source.video_index]
+        video = self._source.video
         tracks = self._passthrough.carried
         self._track = sum(stream.index < video.index for stream in tracks)
         tracks.insert(self._track, video)
@@ -248,7 +248,7 @@ class Writer:
         self._notes += unsaid_words(
             self.container, context.codec.canonical_name, self._coded_color, *self._shape
         )
-        info = source.streams[source.video_index]
+        info = source.video
         lost = lost_stream_tags(source, info, self.container)
         tags = stream_tags(info, self.container, copied=False)
         stream.metadata.update({key: value for key, value in tags.items() if key not in lost})
@@ -461,9 +461,9 @@ def _losses(source: SourceInfo, output: OutputFormat, *, is_file: bool) -> list[
         notes.append(f"{output.label} has no time stamps: frames follow each other at {rate:.3f} a second")
     if lost := lost_tags(source, output):
         notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")
-    if lost := lost_stream_tags(source, source.streams[source.video_index], output):
+    if lost := lost_stream_tags(source, source.video, output):
         notes.append(f"tags of the video left out, {output.label} cannot hold them: {', '.join(lost)}")
-    return notes + lost_track_facts(source.streams[source.video_index], output, is_file=is_file)
+    return notes + lost_track_facts(source.video, output, is_file=is_file)
 
 
 def _chapter_dicts(chapters: list[ChapterInfo]) -> list[Chapter]:
