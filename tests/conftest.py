@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,6 +16,9 @@ from safetensors.torch import save_file
 from tests.paths import SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.models.compact import SRVGGNetCompact
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run side by side, one a core: more threads, here and in the commands they start, wait for each
@@ -23,6 +29,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as a shell gives it to what it starts in the background; commands that tests interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
+    """Says how a process that runs tests came to its end; xdist itself says only that it did."""
+    if error:
+        try:
+            status = node.gateway._io.popen.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            status = "it still runs"
+        print(f"\n[{node.gateway.id}] exit status (a signal where negative): {status}", file=sys.__stderr__)
 
 
 def pixel_repeating_weights(path: Path, scale: int) -> Path:
