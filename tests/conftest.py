@@ -31,15 +31,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_A_TEST_PROCESS_DIED = pytest.StashKey[bool]()
+DIED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: no verdict; .ci/run asks once more
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
     """Says how a process that runs tests came to its end; xdist itself says only that it did."""
     if error:
+        node.config.stash[_A_TEST_PROCESS_DIED] = True
         try:
             status = node.gateway._io.popen.wait(timeout=5)
         except subprocess.TimeoutExpired:
             status = "it still runs"
         print(f"\n[{node.gateway.id}] exit status (a signal where negative): {status}", file=sys.__stderr__)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash.get(_A_TEST_PROCESS_DIED, False):
+        session.exitstatus = DIED_EXIT_CODE
 
 
 def pixel_repeating_weights(path: Path, scale: int) -> Path:
