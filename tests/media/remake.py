@@ -13,8 +13,9 @@ from vidsr.frames import Color, Frame, Matrix, PixelFormat, Plane, Range
 from vidsr.job import Segment
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
 from vidsr.media.read.reader import Reader
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.write.writer import Writer, Written
 
 BT709 = Color(Matrix.BT709, Range.LIMITED, 1, 1)

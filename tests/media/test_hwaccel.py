@@ -29,9 +29,10 @@ from vidsr.media.read import hardware
 from vidsr.media.read.demux import open_accelerated, open_source
 from vidsr.media.read.filtered_reader import FilteredReader, Filtering
 from vidsr.media.read.hardware import decodes_on_hardware, is_hardware_layout
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.read.source_info import SourceInfo
 
 
 def upscale(source: Path, output: Path, weights: Path, hwaccel: str) -> int:

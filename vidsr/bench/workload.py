@@ -24,9 +24,10 @@ from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.write.writer import Writer
 from vidsr.pipeline import FrameSink, Run
 from vidsr.presets import find_preset

@@ -13,7 +13,7 @@ import click
 from vidsr.progress.words import one_line
 
 if TYPE_CHECKING:
-    from vidsr.media.read.probe import SourceInfo, StreamInfo
+    from vidsr.media.read.source_info import SourceInfo, StreamInfo
 
 # H.273 tables 2 and 3, in the words FFmpeg has for them and, of the transfers that are curves of HDR, people
 _PRIMARIES = {

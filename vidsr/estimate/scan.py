@@ -14,7 +14,7 @@ from vidsr.job import Segment
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
 from vidsr.media.read.demux import main_video_stream, read_packets, reading
 from vidsr.media.read.locate import presentation_times
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 PACKET_OVERHEAD_BYTES = 8
 """Headers and index for each packet: Matroska writes 7 to 10 bytes, MP4 8 to 20."""

@@ -10,8 +10,8 @@ from vidsr.execute.prepare import Prepared
 from vidsr.frames import Frame
 from vidsr.job import Segment
 from vidsr.media.read.filtered_reader import Filtering
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.pipeline import FrameSource
 
 Range = tuple[int, int]

@@ -14,7 +14,8 @@ from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.filters import FilterStep, parse_chain
 from vidsr.media.read.filtered_reader import Filtering
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.views import behind_filters
 from vidsr.media.write.join import join
 from vidsr.media.write.writer import Writer, Written

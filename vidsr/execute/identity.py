@@ -11,7 +11,7 @@ from vidsr import __version__
 from vidsr.execute.prepare import Prepared
 from vidsr.media.encode.ffmpeg_program import version_of
 from vidsr.media.read.demux import is_address, location_of
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.segments.identity import Identity, changes, source_identity
 
 _DEVICE_NUMBER = re.compile(r":\d+\b")

@@ -27,10 +27,11 @@ from vidsr.media.read.filtered_reader import FilteredReader, Filtering
 from vidsr.media.read.hardware import decodes_on_hardware
 from vidsr.media.read.interlace import DEINTERLACERS, deinterlacing_steps, interlace_note, scan_of
 from vidsr.media.read.locate import locate
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
 from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.read.segment_reader import SegmentReader, Stretch
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.rec709 import rec709_steps
 from vidsr.media.views import behind_filters
 from vidsr.media.write.segment_writer import SegmentCoding

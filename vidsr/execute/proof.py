@@ -11,7 +11,7 @@ from vidsr.errors import OutputError
 from vidsr.execute.prepare import Prepared
 from vidsr.frames import PixelFormat
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.verify import Check, Intent, verify
 from vidsr.media.write.writer import Writer
 from vidsr.progress.events import Show, Verifying

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 ROUNDED_STRETCH = Fraction(1, 100)
 """A change of shape up to 1% comes from rounding sizes and is not worth an odd sample aspect ratio."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from vidsr.media.containers import OutputFormat
 from vidsr.media.read.locate import frames_before
-from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
+from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo
 from vidsr.media.timeline import Timeline
 
 Tags = tuple[tuple[str, str], ...]

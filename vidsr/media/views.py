@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vidsr.media.filters import FilterStep
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.stereo import STEREO_KEY
 
 MOVED_VIEWS = "marks of stereoscopic pictures, of which filters may have left one view,"

@@ -19,8 +19,8 @@ from av.video.frame import VideoFrame
 
 from vidsr.errors import DamagedSourceError, FrameError, FrameFormatError
 from vidsr.media.read.demux import reason
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.reader import Reader
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.metrics.meeting import Meeting, Side
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from vidsr.errors import FrameFormatError, FrameSizeError
 from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 
 _SCALE_NAMES = {
     Matrix.BT709: "bt709",

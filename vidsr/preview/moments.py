@@ -18,9 +18,9 @@ from vidsr.errors import DamagedSourceError, UsageError
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
 from vidsr.media.read.locate import ROUNDING, presentation_times
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.scenes import NEW_SCENE, SceneMeter
+from vidsr.media.read.source_info import SourceInfo
 
 WHOLE_SECONDS = 60
 """Up to this length every frame is looked at: a few seconds' decoding."""

@@ -18,8 +18,8 @@ from vidsr.execute.prepare import Engine, Prepared
 from vidsr.frames import Frame
 from vidsr.job import Segment
 from vidsr.media.read.filtered_reader import Filtering
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.preview.moments import Moment
 
 FILTER_LEAD_SECONDS = 2

@@ -38,7 +38,7 @@ from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.encode.frame_encoder import FrameEncoder, hdr_settings
 from vidsr.media.encode.layouts import RAW
 from vidsr.media.read.demux import reason
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 TRIAL_FRAMES = 2
 """Enough for every encoder to show its stream header."""

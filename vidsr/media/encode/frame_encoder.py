@@ -24,7 +24,7 @@ from vidsr.media.encode.post_filters import PostFilters
 from vidsr.media.geometry import output_aspect
 from vidsr.media.pixels import fill
 from vidsr.media.read.demux import reason
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 
 class FrameEncoder:

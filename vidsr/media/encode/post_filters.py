@@ -16,7 +16,7 @@ from vidsr.frames import Color
 from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, outcome, parse_chain
 from vidsr.media.geometry import output_aspect
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 OPTION = "--post-vf"
 

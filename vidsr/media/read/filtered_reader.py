@@ -22,11 +22,11 @@ from vidsr.job import ReadingRules, Segment
 from vidsr.media.color.frame_tags import color_of
 from vidsr.media.filters import FilterGraph, FilterStep, PictureStream, keeps_times, outcome
 from vidsr.media.pixels import PlaneReader
-from vidsr.media.read.probe import TIME_CODE_KEY, SourceInfo
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.scenes import Cutter, SegmentLength
 from vidsr.media.read.segment_reader import Stretch
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo
 from vidsr.media.views import behind_filters
 
 

@@ -10,7 +10,7 @@ from av.container import InputContainer
 
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.read.demux import main_video_stream, read_packets
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 
 def decodes_on_hardware(container: InputContainer, source: SourceInfo) -> bool:

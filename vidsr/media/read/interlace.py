@@ -17,7 +17,7 @@ from vidsr.errors import UsageError
 from vidsr.job import Deinterlace
 from vidsr.media.filters import FilterStep
 from vidsr.media.read.demux import main_video_stream, read_packets
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 Scan = Literal["progressive", "interlaced", "telecined"]
 

@@ -16,8 +16,8 @@ from av.stream import Discard
 from vidsr.job import Segment
 from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
 from vidsr.media.read.demux import main_video_stream, read_packets, reading
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.segment_reader import Stretch
+from vidsr.media.read.source_info import SourceInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from vidsr.errors import UsageError
 from vidsr.job import RangeRequest, Segment
 from vidsr.media.clock import DISCONTINUITY_SECONDS, WITHOUT_PRESENTATION_TIMES, Clock
 from vidsr.media.read.demux import main_video_stream, read_packets, reading
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.seek import packets_before
+from vidsr.media.read.source_info import SourceInfo
 
 ROUNDING = Fraction(1, 2000)
 """Half a millisecond: a frame at 0.0417083 s is shown as, and asked for by, 0.042."""

@@ -37,8 +37,8 @@ from vidsr.media.read.demux import (
 )
 from vidsr.media.read.hardware import is_hardware_layout
 from vidsr.media.read.ledger import Ledger
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.seek import packets_before
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.read.tail import Tail
 from vidsr.media.read.truncation import missing_bytes
 

@@ -13,9 +13,9 @@ from vidsr.channel import StopSignal
 from vidsr.damage import Damage
 from vidsr.frames import Frame
 from vidsr.job import ReadingRules, Segment
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.reader import Reader
 from vidsr.media.read.scenes import Cutter, SegmentLength
+from vidsr.media.read.source_info import SourceInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vidsr.frames import Color
 from vidsr.media.color.convert import assume
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 
 def source_color(source: SourceInfo) -> Color:

@@ -19,8 +19,9 @@ from vidsr.frames import Color
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.layouts import held_in
-from vidsr.media.read.probe import SourceInfo, probe
+from vidsr.media.read.probe import probe
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.appearance import (

@@ -13,8 +13,8 @@ from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
 from vidsr.media.color.hdr import HDR_TRANSFERS, HdrMetadata
 from vidsr.media.geometry import ROUNDED_STRETCH, is_turn
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.verify.report import Check, Json, passed
 
 HDR_NOTE = "HDR10 metadata is left out"

@@ -19,7 +19,7 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
 from vidsr.media.read.demux import read_packets
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.write.ass import is_drawing
 

@@ -23,7 +23,7 @@ from vidsr.media.clock import WITHOUT_PRESENTATION_TIMES
 from vidsr.media.ffmpeg_log import ERROR, Heard, listening
 from vidsr.media.read.demux import read_packets
 from vidsr.media.read.locate import presentation_times
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 NO_STAMP = -(2**63)
 """Stands for a missing time stamp, as FFmpeg's own constant does."""

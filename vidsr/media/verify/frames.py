@@ -19,7 +19,7 @@ from vidsr.job import Segment
 from vidsr.media.clock import Clock
 from vidsr.media.read.demux import main_video_stream, read_packets
 from vidsr.media.read.locate import presentation_times
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.contents import Contents
 from vidsr.media.verify.report import Check, Json, passed

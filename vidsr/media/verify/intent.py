@@ -14,8 +14,8 @@ from fractions import Fraction
 from vidsr.frames import Color
 from vidsr.media.geometry import ROUNDED_STRETCH
 from vidsr.media.pixels import PlaneReader
-from vidsr.media.read.probe import SourceInfo
 from vidsr.media.read.source_color import source_color
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify.contents import Contents
 from vidsr.media.verify.pictures import BLACK, BLANK_CONTRAST, BLANK_SOURCE_CONTRAST, SAMPLES

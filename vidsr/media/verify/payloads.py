@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.read.probe import StreamInfo
+from vidsr.media.read.source_info import StreamInfo
 from vidsr.media.timeline import HIDDEN_LEAD_SECONDS, Timeline
 from vidsr.media.verify.captions import first_difference, read_captions
 from vidsr.media.verify.contents import (

@@ -18,7 +18,8 @@ import av
 from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.source import read_identity
-from vidsr.media.read.probe import TIME_CODE_KEY, UNDETERMINED, SourceInfo, StreamInfo, plain_language
+from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo, StreamInfo
+from vidsr.media.read.stream_infos import UNDETERMINED, plain_language
 from vidsr.media.timeline import ChapterInfo, Timeline
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.write.matroska_extras import MatroskaExtras

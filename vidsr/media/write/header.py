@@ -14,7 +14,7 @@ from vidsr.media.matroska import output as matroska_output
 from vidsr.media.matroska.output import HeaderChanges, TrackChange, UnknownLayoutError
 from vidsr.media.mp4 import output as mp4_output
 from vidsr.media.mp4.boxes import BoxError
-from vidsr.media.read.probe import StreamInfo
+from vidsr.media.read.source_info import StreamInfo
 from vidsr.media.write.matroska_extras import MatroskaExtras
 from vidsr.media.write.tags import holds_language_tag, holds_marks_of_use
 

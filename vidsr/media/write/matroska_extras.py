@@ -12,7 +12,7 @@ from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
 from vidsr.media.matroska.ebml import Field
 from vidsr.media.matroska.source import Identity, read_identity
 from vidsr.media.matroska.tags import read_tags
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.timeline import Timeline
 
 _APART = "once they are, keep all of them in a folder of their own, away from the sources"

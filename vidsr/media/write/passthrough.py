@@ -23,7 +23,7 @@ from vidsr.damage import Damage, Kind
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.read.demux import read_packets
-from vidsr.media.read.probe import SourceInfo, StreamInfo
+from vidsr.media.read.source_info import SourceInfo, StreamInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.write.lanes import AudioLane, CopyLane, Lane, SubtitleLane
 from vidsr.media.write.plan import Fate, StreamPlan, plan_streams, with_tags_of

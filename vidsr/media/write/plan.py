@@ -10,7 +10,7 @@ from enum import Enum
 
 from vidsr.errors import UsageError
 from vidsr.media.containers import TEXT_SUBTITLES, OutputFormat
-from vidsr.media.read.probe import SourceInfo, StreamInfo
+from vidsr.media.read.source_info import SourceInfo, StreamInfo
 
 UNREADABLE = "nothing of it can be read"
 

@@ -29,7 +29,7 @@ from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.encode.ffmpeg_encoder import FfmpegEncoder
 from vidsr.media.encode.frame_encoder import FrameEncoder
 from vidsr.media.read.demux import reason
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.write.packet_file import Head, PacketFileWriter
 
 RESCUE_SECONDS = 1.0

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from vidsr.media.containers import OutputFormat
 from vidsr.media.mp4.source import is_tag
-from vidsr.media.read.probe import DEFAULT_HANDLERS, SourceInfo, StreamInfo
+from vidsr.media.read.source_info import SourceInfo, StreamInfo
+from vidsr.media.read.stream_infos import DEFAULT_HANDLERS
 from vidsr.media.stereo import STEREO_KEY
 
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})

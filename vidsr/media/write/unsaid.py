@@ -13,7 +13,7 @@ from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.media.color.convert import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.pixels import planar_equivalent
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 
 COLOR_IN_CODING = frozenset({"h264", "hevc", "vvc", "av1", "mpeg2video", "prores"})
 """Codecs whose own headers have all of matrix, range, primaries and transfer, or the first three at least."""

@@ -37,7 +37,7 @@ from vidsr.media.encode.frame_encoder import FrameEncoder, encoded_size
 from vidsr.media.geometry import is_turn
 from vidsr.media.pixels import has_alpha
 from vidsr.media.read.demux import reason
-from vidsr.media.read.probe import SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.stereo import STEREO_KEY, display_size
 from vidsr.media.time_code import follow_time_codes
 from vidsr.media.timeline import ChapterInfo
