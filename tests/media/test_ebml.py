@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vidsr.media.matroska import ebml
 from vidsr.media.matroska.ebml import EbmlError, Element, Field, read_content, read_head, split
 from vidsr.media.matroska.ids import CRC32, VOID
-from vidsr.media.matroska.layout import read_part
+from vidsr.media.matroska.layout import LARGEST_PART_BYTES, read_parts
 from vidsr.media.read.truncation import missing_bytes
 
 
@@ -101,6 +101,10 @@ INFO, TRACKS, CHAPTERS, TABLE = 0x1549A966, 0x1654AE6B, 0x1043A770, 0x114D9B74
 CLUSTER = ebml.element(0x1F43B675, bytes(50))
 
 
+def contents(path: Path, *numbers: int) -> dict[int, bytes]:
+    return read_parts(path, dict.fromkeys(numbers, LARGEST_PART_BYTES))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "file.mkv"
@@ -113,15 +117,22 @@ def test_tables_of_contents_lead_behind_the_clusters_and_to_each_other(path: Pat
     first = table((TABLE, place))
     second = table((CHAPTERS, place + len(second)), (TABLE, place))
     path.write_bytes(matroska(first, info, CLUSTER, second, chapters))
-    assert [read_part(path, number) for number in (INFO, TRACKS, CHAPTERS)] == [b"i", b"", b"c"]
+    assert contents(path, INFO, TRACKS, CHAPTERS) == {INFO: b"i", CHAPTERS: b"c"}
     path.write_bytes(matroska(first, info, CLUSTER, second, chapters)[:-1])
-    assert read_part(path, CHAPTERS) == b""
+    assert contents(path, CHAPTERS) == {}
+
+
+def test_one_part_that_is_torn_or_too_large_costs_no_other(path: Path) -> None:
+    path.write_bytes(matroska(ebml.element(INFO, b"info"), ebml.element(CHAPTERS, b"some"), CLUSTER))
+    assert read_parts(path, {INFO: 3, CHAPTERS: 4}) == {CHAPTERS: b"some"}
+    path.write_bytes(matroska(ebml.element(INFO, b"info"), ebml.element(TRACKS, b"some"))[:-1])
+    assert contents(path, INFO, TRACKS) == {INFO: b"info"}
 
 
 @pytest.mark.parametrize("position", [0, 30, 10_000, 2**63, 2**64 - 1])
 def test_tables_that_lead_nowhere_are_not_followed(path: Path, position: int) -> None:
     path.write_bytes(matroska(table((CHAPTERS, position), (TABLE, position)), CLUSTER))
-    assert read_part(path, CHAPTERS) == b""
+    assert contents(path, CHAPTERS) == {}
 
 
 class CountingFile(io.BytesIO):
@@ -156,8 +167,7 @@ def test_of_what_tables_promise_little_is_read(wanted: int, size: int) -> None:
     heads = odd * count + bytes(2**19)
     promises = table(*((wanted, behind + len(CLUSTER) + 8 * n) for n in range(count)))
     opened = Opened(matroska(promises, CLUSTER, heads if wanted == TABLE or size > 10 else bytes(len(heads))))
-    with contextlib.suppress(EbmlError):
-        read_part(cast("Path", opened), CHAPTERS)
+    contents(cast("Path", opened), CHAPTERS)
     # the table, a head for each of 500 places, and what 15 more tables hold
     assert opened.file.bytes_read < len(promises) + 510 * 12 + 15 * 2**19 + 100
     assert opened.file.reads < 530
@@ -165,7 +175,7 @@ def test_of_what_tables_promise_little_is_read(wanted: int, size: int) -> None:
 
 def test_one_place_is_tried_once() -> None:
     opened = Opened(matroska(table(*[(CHAPTERS, 5)] * 4000), CLUSTER))
-    assert read_part(cast("Path", opened), CHAPTERS) == b""
+    assert contents(cast("Path", opened), CHAPTERS) == {}
     assert opened.file.reads < 10
 
 

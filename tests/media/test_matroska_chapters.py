@@ -20,8 +20,9 @@ from vidsr.cli.info import describe
 from vidsr.cli.main import run
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
-from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS, read_chapters
-from vidsr.media.matroska.tags import MatroskaTags, read_tags
+from vidsr.media.matroska.chapters import MOST_BYTES, MOST_LAYERS
+from vidsr.media.matroska.source import read_source
+from vidsr.media.matroska.tags import MatroskaTags
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 
@@ -363,7 +364,7 @@ def test_tags_that_are_torn_or_too_many_end_nothing(tagged: Path, tmp_path: Path
     for place in range(start, start + 400, 7):
         for change in (b"\0\0\0", b"\xff\xff\xff"):
             torn.write_bytes(data[:place] + change + data[place + 3 : start + 20_000])
-            read_tags(torn)
+            read_source(torn)
     deep: Tree = [(NAME, b"DEEP")]
     for _ in range(100):
         deep = [(NAME, b"DEEP"), (SIMPLE, deep)]
@@ -372,8 +373,8 @@ def test_tags_that_are_torn_or_too_many_end_nothing(tagged: Path, tmp_path: Path
     in_layers: Tree = [(TAG, [(SIMPLE, deep)])]
     for odd in (in_layers, many, long):
         ebml_tree.with_parts(tagged, torn, {TAGS: made_tree(odd)})
-        assert read_tags(torn) == MatroskaTags()
-    assert read_tags(tmp_path) == MatroskaTags()
+        assert read_source(torn).tags == MatroskaTags()
+    assert read_source(tmp_path).tags == MatroskaTags()
 
 
 def test_a_megabyte_of_chapters_arrives(source: Path, tmp_path: Path) -> None:
@@ -440,13 +441,13 @@ def test_torn_and_endless_chapters_end_nothing(source: Path, tmp_path: Path) -> 
     for place in range(start, start + 700, 5):
         for change in (b"\0\0\0", b"\xff\xff\xff"):
             torn.write_bytes(data[:place] + change + data[place + 3 : start + 20_000])
-            found = read_chapters(torn)
+            found = read_source(torn).chapters
             assert found is None or found.describe()
     nested: Tree = [atom(1, 0, 900)]
     for _ in range(MOST_LAYERS + 1):
         nested = [(ATOM, [(UID, b"\1"), (START, ms(0)), *nested])]
     ebml_tree.with_parts(source, torn, {CHAPTERS: made_tree([(EDITION, nested)])})
-    assert read_chapters(torn) is None
+    assert read_source(torn).chapters is None
 
 
 def test_layers_beyond_all_measure_are_named(source: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.matroska import ebml
 from vidsr.media.matroska import source as matroska_source
-from vidsr.media.matroska.source import read_tracks
+from vidsr.media.matroska.source import read_source
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
 from vidsr.media.write.plan import plan_streams
@@ -218,7 +218,7 @@ def test_verification_misses_them(source: Path, tmp_path: Path) -> None:
 def test_a_language_that_would_steer_a_terminal_is_none(source: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd.mkv"
     ebml_tree.with_tracks(source, odd, {1: {BCP47: b"pt\x1b[31m"}})
-    assert [track.language_tag for track in read_tracks(odd)][:3] == [None, None, "pt-PT"]
+    assert [track.language_tag for track in read_source(odd).tracks][:3] == [None, None, "pt-PT"]
 
 
 def test_of_tracks_beyond_all_measure_little_is_looked_at(
@@ -240,7 +240,7 @@ def test_of_tracks_beyond_all_measure_little_is_looked_at(
         looked_at[0] = 0
         entries = b"".join(ebml_tree.made(ebml_tree.TRACK, content) for content in more)
         ebml_tree.with_parts(clips("b_frames.mkv"), odd, {ebml_tree.TRACKS: tracks + entries})
-        assert len(read_tracks(odd)) == (3 if len(more) == 10 else 0)
+        assert len(read_source(odd).tracks) == (3 if len(more) == 10 else 0)
         assert looked_at[0] < 12_000
 
 
@@ -251,7 +251,7 @@ def test_torn_headers_say_nothing_and_end_nothing(source: Path, tmp_path: Path) 
     for place in range(start, start + 600, 7):
         for change in (b"\0\0\0", b"\xff\xff\xff"):
             torn.write_bytes(data[:place] + change + data[place + 3 : 20_000])
-            read_tracks(torn)
+            read_source(torn)
     torn.write_bytes(data[: start + 40])
-    assert read_tracks(torn) == ()
-    assert read_tracks(tmp_path) == ()
+    assert read_source(torn).tracks == ()
+    assert read_source(tmp_path).tracks == ()

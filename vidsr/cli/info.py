@@ -85,9 +85,7 @@ def describe(info: SourceInfo) -> Iterator[str]:
 
 
 def _chapters(info: SourceInfo) -> Iterator[str]:
-    from vidsr.media.matroska.chapters import read_chapters
-
-    in_full = read_chapters(info.path) if info.is_matroska_file else None
+    in_full = None if info.matroska is None else info.matroska.chapters
     if in_full is not None and in_full.beyond_a_list:
         yield "  Chapters"
         yield from (f"    {line}" for line in in_full.describe())

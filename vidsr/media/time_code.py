@@ -162,7 +162,7 @@ def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputForm
     if timeline.start is not None:
         seconds = timeline.start - source.start_seconds
         label = label_after(text, rate, seconds, counted)
-        if source.is_matroska_file:
+        if source.matroska is not None:
             there = frames_before(source, timeline.start)
             if there != round(seconds * _standard(rate)):
                 raise NoTimeCodeError(f"{there} frames lie before the cut, which is not what it counts")

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from vidsr.media.matroska import ebml
 from vidsr.media.matroska.ebml import EbmlError, Field
@@ -34,7 +33,6 @@ from vidsr.media.matroska.ids import (
     EDITION_IS_HIDDEN,
     EDITION_IS_ORDERED,
 )
-from vidsr.media.matroska.layout import read_part
 from vidsr.media.timeline import Timeline
 
 MOST_BYTES = 2**22
@@ -50,7 +48,7 @@ _DISPLAYED = (CHAPTER_TITLE, CHAPTER_LANGUAGE, CHAPTER_LANGUAGE_BCP47)
 
 @dataclass(frozen=True, slots=True)
 class MatroskaChapters:
-    """editions: each holds chapters, without checksums and empty space. Made by `read_chapters`, or cut."""
+    """editions: each holds chapters, without checksums and empty space. Made by `parse_chapters`, or cut."""
 
     editions: tuple[Field, ...]
 
@@ -121,12 +119,11 @@ class MatroskaChapters:
         return lines
 
 
-def read_chapters(path: Path) -> MatroskaChapters | None:
-    """None where there are none, the file is no Matroska, is torn, or they are more than anything sound."""
+def parse_chapters(content: bytes) -> MatroskaChapters | None:
+    """None where there are none, or they are torn or lie too deep."""
     try:
-        content = read_part(path, CHAPTERS, MOST_BYTES)
         editions = [_sound(field, MOST_LAYERS) for field in Field(CHAPTERS, content).fields]
-    except (EbmlError, OSError):
+    except EbmlError:
         return None
     kept = tuple(edition for edition in editions if edition.id == EDITION and _direct(edition.fields))
     return MatroskaChapters(kept) if kept else None

@@ -6,6 +6,8 @@ file's tables of contents (SeekHead) lead.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from os import SEEK_END
@@ -70,18 +72,23 @@ def find_segment(file: BinaryIO) -> Element:
     return segment
 
 
-def read_part(path: Path, number: int, most: int = LARGEST_PART_BYTES) -> bytes:
-    """What is in the first part of the segment with that id; b"" where there is none.
+def read_parts(path: Path, most_bytes: Mapping[int, int]) -> dict[int, bytes]:
+    """What is in the first part of the segment with each of these ids.
 
-    Tables of contents are read only where it is not found before the clusters. What one leads to behind the
-    end of the file, which was cut off, is not there. Raises EbmlError if the file is no Matroska, or the part
-    is torn or larger than `most`; OSError.
+    most_bytes: by id, how large a part may be. One that is not there, is torn, or is larger is left out.
+    Tables of contents are read only for what is not found before the clusters. What one leads to behind the
+    end of the file, which was cut off, is not there. Raises EbmlError if the file is no Matroska, OSError.
     """
+    contents = {}
     with path.open("rb") as file:
         layout = lay_out(file)
-        part = next((part for part in layout.parts if part.id == number), None)
-        part = part or _promised(file, layout, number)
-        return b"" if part is None else read_content(file, part, most)
+        for number, most in most_bytes.items():
+            part = next((part for part in layout.parts if part.id == number), None)
+            part = part or _promised(file, layout, number)
+            if part is not None:
+                with suppress(EbmlError):
+                    contents[number] = read_content(file, part, most)
+    return contents
 
 
 def _promised(file: BinaryIO, layout: Layout, number: int) -> Element | None:

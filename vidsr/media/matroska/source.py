@@ -1,7 +1,8 @@
-"""What a Matroska or WebM source says of its tracks and of itself that FFmpeg's demuxer passes over.
+"""What a Matroska or WebM source says that FFmpeg's demuxer passes over, read at once.
 
-That is a language in full (BCP 47: "pt-BR", where FFmpeg reads "por"), that a track is not to be used, and by
-which numbers files that belong together find each other.
+Its chapters and tags are understood beside this file. Here are its tracks: a language in full (BCP 47:
+"pt-BR", where FFmpeg reads "por"), and that one is not to be used; and its identity: by which numbers files
+that belong together find each other.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from vidsr.media.matroska import chapters, tags
+from vidsr.media.matroska.chapters import MatroskaChapters, parse_chapters
 from vidsr.media.matroska.ebml import EbmlError, Field, split
 from vidsr.media.matroska.ids import (
+    CHAPTERS,
     CODEC_ID,
     FLAG_ENABLED,
     INFO,
@@ -21,15 +25,19 @@ from vidsr.media.matroska.ids import (
     PREVIOUS_UUID,
     SEGMENT_FAMILY,
     SEGMENT_UUID,
+    TAGS,
     TRACK_ENTRY,
     TRACK_TYPE,
     TRACKS,
 )
-from vidsr.media.matroska.layout import read_part
+from vidsr.media.matroska.layout import LARGEST_PART_BYTES, read_parts
+from vidsr.media.matroska.tags import MatroskaTags, parse_tags
 
 IDENTIFYING = (SEGMENT_UUID, PREVIOUS_UUID, NEXT_UUID, SEGMENT_FAMILY)
 _UUID_BYTES = 16
-_LARGEST_INFO_BYTES = 2**20
+
+_PARTS = {TRACKS: LARGEST_PART_BYTES, INFO: 2**20, CHAPTERS: chapters.MOST_BYTES, TAGS: tags.MOST_BYTES}
+"""What is read, and how much of each at most."""
 
 _MOST_TRACKS = 1_000
 """FFmpeg makes no more streams of a file."""
@@ -70,22 +78,44 @@ class Identity:
         return tuple(field.content for field in self.fields if field.id in (PREVIOUS_UUID, NEXT_UUID))
 
 
-def read_identity(path: Path) -> Identity:
-    """Nothing where the file is no Matroska, or is torn."""
+@dataclass(frozen=True, slots=True)
+class MatroskaSource:
+    """chapters: None where there are none, or they cannot be had in full."""
+
+    tracks: tuple[TrackFacts, ...]
+    identity: Identity
+    chapters: MatroskaChapters | None
+    tags: MatroskaTags
+
+
+def read_source(path: Path) -> MatroskaSource:
+    """Nothing where the file is no Matroska, nothing of a part that is torn or larger than any sound one."""
     try:
-        fields = Field(INFO, read_part(path, INFO, _LARGEST_INFO_BYTES)).fields
+        parts = read_parts(path, _PARTS)
     except (EbmlError, OSError):
+        parts = {}
+    info = parts.get(INFO, b"")
+    return MatroskaSource(
+        _parse_tracks(parts.get(TRACKS, b"")),
+        _parse_identity(info),
+        parse_chapters(parts.get(CHAPTERS, b"")),
+        parse_tags(parts.get(TAGS, b""), info),
+    )
+
+
+def _parse_identity(info: bytes) -> Identity:
+    try:
+        fields = Field(INFO, info).fields
+    except EbmlError:
         return Identity()
     return Identity(tuple(f for f in fields if f.id in IDENTIFYING and len(f.content) == _UUID_BYTES))
 
 
-def read_tracks(path: Path) -> tuple[TrackFacts, ...]:
-    """Nothing where the file is no Matroska, or is torn."""
+def _parse_tracks(content: bytes) -> tuple[TrackFacts, ...]:
     try:
-        content = read_part(path, TRACKS)
         entries = [entry for entry in Field(TRACKS, content).fields if entry.id == TRACK_ENTRY]
         tracks = [_track(entry) for entry in entries] if len(entries) <= _MOST_TRACKS else []
-    except (EbmlError, OSError):
+    except EbmlError:
         return ()
     return tuple(track for track in tracks if track is not None)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vidsr.media.matroska.ebml import EbmlError, Field
 from vidsr.media.matroska.ids import (
@@ -27,10 +26,9 @@ from vidsr.media.matroska.ids import (
     TAGS,
     TITLE,
 )
-from vidsr.media.matroska.layout import read_part
 
 MOST_BYTES = 2**22
-"""Of all tags, and of the description; statistics of a hundred tracks take a hundredth."""
+"""Of all tags; statistics of a hundred tracks take a hundredth."""
 
 _MOST_LAYERS = 8
 """Tags in tags."""
@@ -83,13 +81,13 @@ def _each_once(names: Iterable[str]) -> list[str]:
     return [name for name in found if name.rpartition("-")[0] not in found]
 
 
-def read_tags(path: Path) -> MatroskaTags:
-    """Nothing where the file is no Matroska, is torn, or has more of them than anything sound."""
+def parse_tags(content: bytes, info: bytes) -> MatroskaTags:
+    """content, info: of the elements of tags and of the description. Nothing if they are torn or too deep."""
     of_file: list[tuple[str, str]] = []
     of_editions: list[tuple[str, str]] = []
     of_chapters: list[tuple[int, str]] = []
     try:
-        for tag in Field(TAGS, read_part(path, TAGS, MOST_BYTES)).fields:
+        for tag in Field(TAGS, content).fields:
             if tag.id != TAG:
                 continue
             kind, number, prefix = _target(tag.fields)
@@ -101,9 +99,9 @@ def read_tags(path: Path) -> MatroskaTags:
             elif kind == TAG_EDITION_UID:
                 of_editions += named
         if of_editions:
-            described = Field(INFO, read_part(path, INFO, MOST_BYTES)).fields
+            described = Field(INFO, info).fields
             of_file[:0] = [("title", field.text) for field in described if field.id == TITLE]
-    except (EbmlError, OSError):
+    except EbmlError:
         return MatroskaTags()
     return MatroskaTags(tuple(of_file), tuple(of_editions), tuple(of_chapters))
 

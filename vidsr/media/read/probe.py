@@ -25,6 +25,7 @@ from vidsr.frames import ChromaLocation
 from vidsr.media.color.frame_tags import color_of
 from vidsr.media.color.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.ffmpeg_log import INFO, listening
+from vidsr.media.matroska.source import read_source
 from vidsr.media.read.demux import is_address, main_video_stream, open_source, reading
 from vidsr.media.read.source_info import SourceInfo, StreamInfo
 from vidsr.media.read.stream_infos import (
@@ -119,6 +120,8 @@ def _describe(
     rate = _rate(container, stream)
     duration = _duration(container, stream, time_base)
     count, origin = _frame_count(container, stream, duration, rate)
+    is_matroska = container.format.name == "matroska,webm" and not is_address(path)
+    matroska = read_source(path) if is_matroska else None
     return SourceInfo(
         path=path,
         format_name=container.format.name,
@@ -142,14 +145,15 @@ def _describe(
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=_with_views(stream_infos(path, container), stream.index, frame),
+        streams=_with_views(stream_infos(path, container, matroska), stream.index, frame),
         chapters=tuple(chapter_infos(container)),
-        metadata=file_tags(path, container),
+        metadata=file_tags(container, matroska),
         hdr=HdrMetadata.of_frame(frame),
         embedded_extras=embedded_extras(frame) + ((UNNAMED_VIEWS,) if has_unnamed_views(frame) else ()),
         size_bytes=max(container.size, 0) if is_address(path) else path.stat().st_size,
         time_code_rate=time_code_rate(path, container) or rate or None,
         allow_network=allow_network,
+        matroska=matroska,
     )
 
 

@@ -7,7 +7,7 @@ a file for others and never looks into one.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from av.container import InputContainer
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
 from vidsr.job import Segment
 from vidsr.media.color.hdr import HdrMetadata
-from vidsr.media.read.demux import is_address, open_accelerated, open_source
+from vidsr.media.matroska.source import MatroskaSource
+from vidsr.media.read.demux import open_accelerated, open_source
 from vidsr.media.timeline import ChapterInfo, Timeline
 
 TIME_CODE_KEY = "timecode"
@@ -77,6 +78,7 @@ class SourceInfo:
         and behind filters that change the rate, or which frame is the first.
     allow_network: whether it may be opened where it is, or leads to, an address.
     display_matrix: the nine numbers that say so exactly, mirroring included (16.16, the last column 2.30).
+    matroska: of a Matroska or WebM file whose bytes can be looked at beside FFmpeg, what that passes over.
     """
 
     path: Path
@@ -107,6 +109,7 @@ class SourceInfo:
     size_bytes: int
     time_code_rate: Fraction | None
     allow_network: bool
+    matroska: MatroskaSource | None = field(repr=False)
 
     @property
     def video(self) -> StreamInfo:
@@ -116,11 +119,6 @@ class SourceInfo:
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
         return tuple(s for s in self.streams if s.type == "attachment")
-
-    @property
-    def is_matroska_file(self) -> bool:
-        """Whether it is Matroska or WebM, and a file whose bytes can be looked at beside FFmpeg."""
-        return is_local_matroska(self.path, self.format_name)
 
     @property
     def has_alpha_beside(self) -> bool:
@@ -154,8 +152,8 @@ class SourceInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; fractions as "numerator/denominator", enums by name."""
-        plain: dict[str, Any] = _plain(self)
-        del plain["allow_network"]  # nothing of the file's own
+        plain: dict[str, Any] = _plain(dataclasses.replace(self, matroska=None))
+        del plain["allow_network"], plain["matroska"]  # nothing of the file's own; bytes
         return plain
 
     def open(self) -> InputContainer:
@@ -167,13 +165,9 @@ class SourceInfo:
         return open_accelerated(self.path, hwaccel, allow_network=self.allow_network)
 
 
-def is_local_matroska(path: Path, format_name: str) -> bool:
-    return format_name == "matroska,webm" and not is_address(path)
-
-
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        plain = {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
         if "metadata" in plain:
             plain["metadata"] = dict(plain["metadata"])
         return plain

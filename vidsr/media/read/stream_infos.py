@@ -1,6 +1,7 @@
 """What a container says of its streams, its chapters and itself: names, languages, tags, times.
 
-FFmpeg passes over some of it; that is read from the bytes of Matroska and MP4 beside it. It decodes nothing.
+FFmpeg passes over some of it; that is read from the bytes of MP4 beside it, and was read from those of
+Matroska. It decodes nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from av.container import InputContainer
 from av.stream import AttachmentStream, Disposition, Stream
 from av.video.stream import VideoStream
 
-from vidsr.media.matroska.source import TrackFacts, read_tracks
-from vidsr.media.matroska.tags import read_tags
+from vidsr.media.matroska.source import MatroskaSource, TrackFacts
 from vidsr.media.mp4.source import read_languages, read_time_code_rate
 from vidsr.media.read.demux import is_address
-from vidsr.media.read.source_info import TIME_CODE_KEY, StreamInfo, is_local_matroska
+from vidsr.media.read.source_info import TIME_CODE_KEY, StreamInfo
 from vidsr.media.timeline import ChapterInfo
 
 AV_TIME_BASE = 1_000_000
@@ -35,15 +35,15 @@ UNDETERMINED = "und"
 """What ISO 639-2 and BCP 47 call a language that nobody says."""
 
 
-def stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
+def stream_infos(
+    path: Path, container: InputContainer, matroska: MatroskaSource | None
+) -> tuple[StreamInfo, ...]:
     infos = [_stream_info(stream) for stream in container.streams]
     if _is_local_mp4(path, container):
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
         return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
-    if not is_local_matroska(path, container.format.name):
-        return tuple(infos)
-    tracks = read_tracks(path)
+    tracks = () if matroska is None else matroska.tracks
     if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
         return tuple(infos)  # then it is not known which is which
     infos[: len(tracks)] = map(_with_facts, infos, tracks)
@@ -135,11 +135,9 @@ def chapter_infos(container: InputContainer) -> list[ChapterInfo]:
     return infos
 
 
-def file_tags(path: Path, container: InputContainer) -> tuple[tuple[str, str], ...]:
+def file_tags(container: InputContainer, matroska: MatroskaSource | None) -> tuple[tuple[str, str], ...]:
     tags = tuple(container.metadata.items())
-    if not is_local_matroska(path, container.format.name):
-        return tags
-    return read_tags(path).without_editions(tags)
+    return tags if matroska is None else matroska.tags.without_editions(tags)
 
 
 def time_code_rate(path: Path, container: InputContainer) -> Fraction | None:

@@ -16,8 +16,7 @@ from itertools import zip_longest
 import av
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
-from vidsr.media.matroska.source import read_identity
+from vidsr.media.matroska.chapters import MatroskaChapters
 from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo, StreamInfo
 from vidsr.media.read.stream_infos import UNDETERMINED, plain_language
 from vidsr.media.timeline import ChapterInfo, Timeline
@@ -272,7 +271,7 @@ def check_layers(wanted: MatroskaChapters | None, output: SourceInfo) -> Check:
     They are compared as they are written: of one that does not say where it ends, FFmpeg makes up an end from
     whatever else is in the file.
     """
-    there = read_chapters(output.path)
+    there = None if output.matroska is None else output.matroska.chapters
     expected: list[Json] = [] if wanted is None else [*wanted.describe()]
     found: list[Json] = [] if there is None else [*there.describe()]
     if there is None and output.chapters:
@@ -295,7 +294,8 @@ def check_identity(extras: MatroskaExtras, output: SourceInfo) -> Check:
     A kind that the source does not have is the muxer's own.
     """
     kinds = {field.id for field in extras.identity}
-    there = [field for field in read_identity(output.path).fields if field.id in kinds]
+    found = () if output.matroska is None else output.matroska.identity.fields
+    there = [field for field in found if field.id in kinds]
     theirs, ours = (
         [f"{field.id:x} {field.content.hex()}" for field in sorted(fields, key=lambda f: (f.id, f.content))]
         for fields in (extras.identity, there)

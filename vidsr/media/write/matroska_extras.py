@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vidsr.media.containers import OutputFormat
-from vidsr.media.matroska.chapters import MatroskaChapters, read_chapters
+from vidsr.media.matroska.chapters import MatroskaChapters
 from vidsr.media.matroska.ebml import Field
-from vidsr.media.matroska.source import Identity, read_identity
-from vidsr.media.matroska.tags import read_tags
+from vidsr.media.matroska.source import Identity
+from vidsr.media.matroska.tags import MatroskaTags
 from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.timeline import Timeline
 
@@ -40,12 +40,12 @@ class MatroskaExtras:
 def matroska_extras(
     source: SourceInfo, timeline: Timeline, output: OutputFormat, *, is_file: bool
 ) -> MatroskaExtras:
-    if not source.is_matroska_file:
+    if source.matroska is None:
         return MatroskaExtras()
-    found, identity = read_chapters(source.path), read_identity(source.path)
+    found, identity = source.matroska.chapters, source.matroska.identity
     kept = None if found is None else found.on(timeline)
     is_torn = found is None and bool(source.chapters)  # FFmpeg finds some: they are not to be had in full
-    lost = _lost_tags(source)
+    lost = _lost_tags(source, source.matroska.tags)
     if is_torn or not is_file or output.muxer != "matroska":
         beyond = [] if kept is None else kept.beyond_a_list
         if is_torn:
@@ -64,9 +64,8 @@ def matroska_extras(
     return MatroskaExtras(True, kept, identity.fields, lost, notes, is_linked)
 
 
-def _lost_tags(source: SourceInfo) -> tuple[str, ...]:
+def _lost_tags(source: SourceInfo, tags: MatroskaTags) -> tuple[str, ...]:
     """FFmpeg's muxers write tags of the file, of tracks and of the chapters that they list."""
-    tags = read_tags(source.path)
     of_inner = tags.names_beyond({chapter.id % 2**64 for chapter in source.chapters})
     of_what = {"editions": tags.names_of_editions, "chapters in chapters or in further editions": of_inner}
     return tuple(
