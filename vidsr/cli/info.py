@@ -67,6 +67,9 @@ def info(source: Path, allow_network: bool, as_json: bool) -> None:
 
 def describe(info: SourceInfo) -> Iterator[str]:
     """Lines for people; what of them the file says may hold anything."""
+    from vidsr.media.read.source_info import TIME_CODE_KEY
+    from vidsr.media.tag_pairs import tag_value
+
     length = "" if info.duration is None else f", {_clock(info.duration)}"
     yield f"{info.path} ({info.format_name}{length})"
     yield f"  Picture     {_picture(info)}"
@@ -74,8 +77,7 @@ def describe(info: SourceInfo) -> Iterator[str]:
     yield f"  Colour      {_color(info)}"
     if info.hdr is not None:
         yield "  HDR         mastering display or content light metadata"
-    tags = (*info.video.metadata, *info.metadata)
-    label = next((value for key, value in tags if key.lower() == "timecode"), "")
+    label = tag_value((*info.video.metadata, *info.metadata), TIME_CODE_KEY)
     if label:
         yield f"  Time code   {label}"
     for stream in info.streams:

@@ -15,9 +15,8 @@ from fractions import Fraction
 from vidsr.media.containers import OutputFormat
 from vidsr.media.read.locate import frames_before
 from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo
+from vidsr.media.tag_pairs import Tags, tag_value, without_tag
 from vidsr.media.timeline import Timeline
-
-Tags = tuple[tuple[str, str], ...]
 
 _RATES = (
     *(Fraction(nominal) for nominal in (24, 25, 30, 48, 50, 60)),
@@ -175,12 +174,12 @@ def _label(text: str, source: SourceInfo, timeline: Timeline, output: OutputForm
 
 
 def _with_the_video(source: SourceInfo) -> SourceInfo:
-    own = [value for key, value in source.metadata if key.lower() == TIME_CODE_KEY]
-    if not own:
+    own = tag_value(source.metadata, TIME_CODE_KEY)
+    if own is None:
         return source
     streams = list(source.streams)
     video = source.video
     if not video.has_time_code:
-        streams[source.video_index] = replace(video, metadata=(*video.metadata, (TIME_CODE_KEY, own[0])))
-    metadata = tuple((key, value) for key, value in source.metadata if key.lower() != TIME_CODE_KEY)
+        streams[source.video_index] = replace(video, metadata=(*video.metadata, (TIME_CODE_KEY, own)))
+    metadata = without_tag(source.metadata, TIME_CODE_KEY)
     return replace(source, streams=tuple(streams), metadata=metadata)

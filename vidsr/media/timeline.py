@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from vidsr.media.tag_pairs import Tags
+
 HIDDEN_LEAD_SECONDS = Fraction(1, 10)
 """So much of the sound that an edit list hides is kept where it cannot be hidden: decoders begin with some
 that is not heard, AAC with a frame or two, Opus with 80 ms (RFC 7845, 4.6)."""
@@ -21,7 +23,7 @@ class ChapterInfo:
     start: Fraction
     end: Fraction
     title: str | None
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata: Tags = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from vidsr.media.filters import FilterStep
 from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.stereo import STEREO_KEY
+from vidsr.media.tag_pairs import without_tag
 
 MOVED_VIEWS = "marks of stereoscopic pictures, of which filters may have left one view,"
 
@@ -30,7 +31,7 @@ def behind_filters(source: SourceInfo, steps: Sequence[FilterStep]) -> SourceInf
     if all(step.name in _IN_PLACE for step in steps):
         return source
     video = source.video
-    kept = tuple((key, value) for key, value in video.metadata if key.lower() != STEREO_KEY)
+    kept = without_tag(video.metadata, STEREO_KEY)
     if kept == video.metadata:
         return source
     streams = list(source.streams)

@@ -26,6 +26,7 @@ from vidsr.media.matroska.ids import (
     TAGS,
     TITLE,
 )
+from vidsr.media.tag_pairs import Tags
 
 MOST_BYTES = 2**22
 """Of all tags; statistics of a hundred tracks take a hundredth."""
@@ -38,8 +39,6 @@ _UIDS = (TAG_ATTACHMENT_UID, TAG_CHAPTER_UID, TAG_TRACK_UID, TAG_EDITION_UID)
 
 _CALLED = {"lead_performer": "performer", "part_number": "track"}
 """What FFmpeg calls otherwise."""
-
-Tags = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from vidsr.media.read.reader import Reader
 from vidsr.media.read.scenes import Cutter, SegmentLength
 from vidsr.media.read.segment_reader import Stretch
 from vidsr.media.read.source_color import source_color
-from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo
+from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.views import behind_filters
 
 
@@ -57,10 +57,7 @@ class Filtering:
         kept_rate = rates[0] == rates[1] or None in rates
         if count is not None and rates[0] and rates[1]:
             count = round(count * rates[1] / rates[0])
-        has_labels = any(key.lower() == TIME_CODE_KEY for key, _ in source.metadata) or any(
-            stream.has_time_code for stream in source.streams
-        )
-        kept_labels = kept_rate and (not has_labels or keeps_times(steps, _stream(source)))
+        kept_labels = kept_rate and (not source.has_time_code or keeps_times(steps, _stream(source)))
         info = replace(
             behind_filters(source, steps),
             width=after.width,

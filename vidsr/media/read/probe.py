@@ -36,6 +36,7 @@ from vidsr.media.read.stream_infos import (
     time_code_rate,
 )
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
+from vidsr.media.tag_pairs import tag_value
 
 PROBED_PACKETS = 500
 """How many video packets may pass before the first frame must have been decoded."""
@@ -220,7 +221,7 @@ def _frame_count(
 def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:
     """The tag that Matroska has for stereoscopic pictures, where something else says it of the main video."""
     mode = stereo_mode(frame)
-    if mode is None or any(key.lower() == STEREO_KEY for key, _ in infos[video].metadata):
+    if mode is None or tag_value(infos[video].metadata, STEREO_KEY) is not None:
         return infos
     info = dataclasses.replace(infos[video], metadata=(*infos[video].metadata, (STEREO_KEY, mode)))
     return (*infos[:video], info, *infos[video + 1 :])

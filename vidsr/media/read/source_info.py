@@ -19,6 +19,7 @@ from vidsr.job import Segment
 from vidsr.media.color.hdr import HdrMetadata
 from vidsr.media.matroska.source import MatroskaSource
 from vidsr.media.read.demux import open_accelerated, open_source
+from vidsr.media.tag_pairs import Tags, tag_value
 from vidsr.media.timeline import ChapterInfo, Timeline
 
 TIME_CODE_KEY = "timecode"
@@ -43,7 +44,7 @@ class StreamInfo:
     language: str | None = None
     title: str | None = None
     dispositions: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata: Tags = ()
     start: Fraction | None = None
     sample_rate: int | None = None
     channels: int | None = None
@@ -59,7 +60,7 @@ class StreamInfo:
 
     @property
     def has_time_code(self) -> bool:
-        return any(key.lower() == TIME_CODE_KEY for key, _ in self.metadata)
+        return tag_value(self.metadata, TIME_CODE_KEY) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class SourceInfo:
     interlaced_frames: bool
     streams: tuple[StreamInfo, ...]
     chapters: tuple[ChapterInfo, ...]
-    metadata: tuple[tuple[str, str], ...]
+    metadata: Tags
     hdr: HdrMetadata | None
     embedded_extras: tuple[str, ...]
     size_bytes: int
@@ -123,7 +124,13 @@ class SourceInfo:
     @property
     def has_alpha_beside(self) -> bool:
         """Whether VP8 or VP9 has a second, coded picture for its transparency, which decoders pass over."""
-        return any(key.lower() == "alpha_mode" and value == "1" for key, value in self.video.metadata)
+        return tag_value(self.video.metadata, "alpha_mode") == "1"
+
+    @property
+    def has_time_code(self) -> bool:
+        """Whether the file or one of its streams has one."""
+        of_file = tag_value(self.metadata, TIME_CODE_KEY)
+        return of_file is not None or any(stream.has_time_code for stream in self.streams)
 
     @property
     def start_seconds(self) -> Fraction:

@@ -21,6 +21,7 @@ from vidsr.media.matroska.source import MatroskaSource, TrackFacts
 from vidsr.media.mp4.source import read_languages, read_time_code_rate
 from vidsr.media.read.demux import is_address
 from vidsr.media.read.source_info import TIME_CODE_KEY, StreamInfo
+from vidsr.media.tag_pairs import Tags
 from vidsr.media.timeline import ChapterInfo
 
 AV_TIME_BASE = 1_000_000
@@ -135,7 +136,7 @@ def chapter_infos(container: InputContainer) -> list[ChapterInfo]:
     return infos
 
 
-def file_tags(container: InputContainer, matroska: MatroskaSource | None) -> tuple[tuple[str, str], ...]:
+def file_tags(container: InputContainer, matroska: MatroskaSource | None) -> Tags:
     tags = tuple(container.metadata.items())
     return tags if matroska is None else matroska.tags.without_editions(tags)
 

@@ -19,6 +19,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.matroska.chapters import MatroskaChapters
 from vidsr.media.read.source_info import TIME_CODE_KEY, SourceInfo, StreamInfo
 from vidsr.media.read.stream_infos import UNDETERMINED, plain_language
+from vidsr.media.tag_pairs import tag_value
 from vidsr.media.timeline import ChapterInfo, Timeline
 from vidsr.media.verify.report import Check, Json, passed
 from vidsr.media.write.matroska_extras import MatroskaExtras
@@ -159,8 +160,8 @@ def check_names(
         flags.append((name, *_dispositions(theirs, ours, [p[0] for p in pairs], container)))
         time_code = next((key for key in wanted if key.lower() == TIME_CODE_KEY), None)
         if time_code is not None and theirs.type == "video" and container.muxer in ("mp4", "mov"):
-            there = {key.lower(): value for key, value in ours.metadata}
-            tags.append((f"{name} {time_code}", wanted[time_code], there.get(TIME_CODE_KEY)))
+            found = tag_value(ours.metadata, TIME_CODE_KEY)
+            tags.append((f"{name} {time_code}", wanted[time_code], found))
         if container.muxer in ("matroska", "webm"):
             there = {key.lower(): value for key, value in ours.metadata}
             left_out = {"creation_time", *lost_stream_tags(source, theirs, container)}

@@ -15,6 +15,7 @@ from vidsr.media.matroska.output import HeaderChanges, TrackChange, UnknownLayou
 from vidsr.media.mp4 import output as mp4_output
 from vidsr.media.mp4.boxes import BoxError
 from vidsr.media.read.source_info import StreamInfo
+from vidsr.media.tag_pairs import tag_value, without_tag
 from vidsr.media.write.matroska_extras import MatroskaExtras
 from vidsr.media.write.tags import holds_language_tag, holds_marks_of_use
 
@@ -57,7 +58,7 @@ class Header:
             )
             if change != TrackChange():
                 changes[number] = change
-        name = next((value for key, value in tags.items() if key.lower() == "encoding_tool"), None)
+        name = tag_value(tags.items(), "encoding_tool")
         chapters = None if extras.chapters is None else extras.chapters.content
         return cls(container, HeaderChanges(changes, name, chapters, extras.identity))
 
@@ -65,8 +66,7 @@ class Header:
         """The file's own tags as the muxer is to be given them, so that there is room for the changes."""
         if not self._is_matroska or not self.changes.padding:
             return tags
-        kept = {key: value for key, value in tags.items() if key.lower() != "encoding_tool"}
-        return kept | {"encoding_tool": self.changes.padding}
+        return dict(without_tag(tags.items(), "encoding_tool")) | {"encoding_tool": self.changes.padding}
 
     def complete(self, path: Path, indices: Sequence[int]) -> None:
         """Change the finished file. indices: of the muxer's streams that became the tracks, in order.

@@ -13,6 +13,7 @@ from vidsr.media.mp4.source import is_tag
 from vidsr.media.read.source_info import SourceInfo, StreamInfo
 from vidsr.media.read.stream_infos import DEFAULT_HANDLERS
 from vidsr.media.stereo import STEREO_KEY
+from vidsr.media.tag_pairs import tag_value
 
 _CONTAINER_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration"})
 _CODING_TAGS = frozenset({"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "vendor_id"})
@@ -147,7 +148,7 @@ def lost_stream_tags(source: SourceInfo, stream: StreamInfo, output: OutputForma
 
     Left out of it are what a stream's coder is called and the time of creation that the file has as well.
     """
-    created = next((value for key, value in source.metadata if key.lower() == "creation_time"), None)
+    created = tag_value(source.metadata, "creation_time")
     lost = []
     for key, value in stream_tags(stream, output, copied=True).items():
         name = key.lower()
@@ -191,7 +192,7 @@ def holds_marks_of_use(output: OutputFormat, *, is_file: bool) -> bool:
 
 
 def _holds_stream_tag(name: str, value: str, output: OutputFormat) -> bool:
-    if output.muxer == "webm" and name.lower() == STEREO_KEY and value in _NOT_IN_WEBM:
+    if output.muxer == "webm" and name == STEREO_KEY and value in _NOT_IN_WEBM:
         return False
     if output.muxer not in _HELD:
         return name != "creation_time" or output.muxer not in ("matroska", "webm")

@@ -36,6 +36,7 @@ from vidsr.media.encode.frame_encoder import encoded_size
 from vidsr.media.read.demux import reason
 from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.stereo import STEREO_KEY, display_size
+from vidsr.media.tag_pairs import tag_value
 from vidsr.media.time_code import follow_time_codes
 from vidsr.media.write.chapters import listed_chapters
 from vidsr.media.write.header import Header, UnknownLayoutError
@@ -201,7 +202,7 @@ class Writer:
         place = sum(stream.index < video.index for stream in tracks)
         tracks.insert(place, video)
         width, height, aspect, _ = self.coded_picture
-        views = next((value for key, value in video.metadata if key.lower() == STEREO_KEY), None)
+        views = tag_value(video.metadata, STEREO_KEY)
         self._header = Header.planned(
             self.container,
             tracks,
