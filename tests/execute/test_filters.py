@@ -158,7 +158,7 @@ def test_a_job_with_filters_continues_where_it_was_stopped(
     with pytest.raises(InterruptedByUser):
         run_resumable(job(interlaced, resumed, repeat_2x, **chain), show=interrupt, length=length)
     part = tmp_path / "part.mkv"
-    export_finished(resumed, part)
+    export_finished(resumed, part, show=print)
     events: list[Event] = []
     run_resumable(job(interlaced, resumed, repeat_2x, **chain), show=events.append, length=length)
     started = next(event for event in events if isinstance(event, Started))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,12 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
     """
     with loading():
         from vidsr.execute.export import export_finished
+        from vidsr.progress.plain_lines import PlainRenderer
         from vidsr.progress.words import one_line, size_words
 
-    written, behind = export_finished(output, target, overwrite=overwrite)
+    show = PlainRenderer(sys.stderr).show
+    written, behind = export_finished(output, target, show=show, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
-    if written.unsafe_name is not None:
-        click.echo(one_line(f"Note: {written.unsafe_name}"), err=True)
     words = f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}"
     click.echo(one_line(words), err=True)
 

@@ -9,6 +9,7 @@ from vidsr.channel import StopSignal
 from vidsr.errors import JobChangedError, JobError, UsageError
 from vidsr.execute.identity import changes_of_source
 from vidsr.execute.prepare import Prepared
+from vidsr.execute.proof import publish
 from vidsr.frames import Color
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.encode.encoders import EncoderSettings
@@ -19,6 +20,7 @@ from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.views import behind_filters
 from vidsr.media.write.join import join
 from vidsr.media.write.writer import Writer, Written
+from vidsr.progress.events import Show
 from vidsr.segments.contents import Contents, folder_of, read_contents
 
 
@@ -37,11 +39,13 @@ def plan_to_json(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> tuple[Written, int]:
+def export_finished(
+    output: Path, target: Path, *, show: Show, overwrite: bool = False
+) -> tuple[Written, int]:
     """Join what is finished of the beginning of an unfinished job, with sound and all, into `target`.
 
-    output: the file the job will make. A job that is running may be exported too. Returns what was
-    written, and how many finished frames lie behind a gap and are not in it.
+    output: the file the job will make. A job that is running may be exported too. show: called with notes.
+    Returns what was written, and how many finished frames lie behind a gap and are not in it.
 
     Raises UsageError if `target` is the output itself, JobError if there is no such job, nothing of it is
     finished or its source has changed, and as Writer does.
@@ -79,7 +83,8 @@ def export_finished(output: Path, target: Path, *, overwrite: bool = False) -> t
     ) as writer:
         files = [folder_of(output) / receipt.file for receipt in receipts if receipt.file]
         join(writer, files, reorder=max(r.reorder for r in receipts), stop=StopSignal())
-        writer.finish()
+        writer.complete()
+        publish(writer, show)
     assert writer.written is not None
     return writer.written, contents.frames - sum(receipt.frames for receipt in receipts)
 

@@ -6,9 +6,9 @@ import time
 
 from vidsr.channel import StopSignal
 from vidsr.execute.flow import CheckedWriter, open_run
-from vidsr.execute.outcome import finished, receipt_of, tell_of_its_name, working
+from vidsr.execute.outcome import finished, receipt_of, working
 from vidsr.execute.prepare import Engine, Prepared
-from vidsr.execute.proof import prove
+from vidsr.execute.proof import prove, publish
 from vidsr.job import Receipt
 from vidsr.media.read.segment_reader import Stretch
 from vidsr.progress.events import Note, Show
@@ -29,8 +29,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         damage = source.damage_in(prepared.frames_segment)
         elapsed = time.perf_counter() - begun
         proof = prove(prepared, writer, (*damage, *writer.damage), show)
-        writer.publish()
-        tell_of_its_name(writer, show)
+        publish(writer, show)
 
     receipt = receipt_of(writer, frames_read=end.frames_decoded, elapsed_seconds=elapsed, damage=proof.damage)
     show(finished(receipt, end.bottleneck, engine, verified=proof.verified))

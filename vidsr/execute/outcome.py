@@ -12,7 +12,7 @@ from vidsr.execute.prepare import Engine
 from vidsr.job import Receipt
 from vidsr.media.write.writer import Writer
 from vidsr.pipeline import Snapshot
-from vidsr.progress.events import Finished, Note, Reused, Show, Working
+from vidsr.progress.events import Finished, Reused, Working
 
 
 def working(snapshot: Snapshot, engine: Engine, *, frames_before: int = 0) -> Working:
@@ -27,14 +27,6 @@ def working(snapshot: Snapshot, engine: Engine, *, frames_before: int = 0) -> Wo
         bottleneck=snapshot.bottleneck,
         reused=_reused(engine),
     )
-
-
-def tell_of_its_name(writer: Writer, show: Show) -> bool:
-    """Whether a power cut may still take the name of an output that has just got it; that is said."""
-    note = None if writer.written is None else writer.written.unsafe_name
-    if note is not None:
-        show(Note(note))
-    return note is not None
 
 
 def receipt_of(

@@ -1,4 +1,4 @@
-"""The last act of a job: its output is compared with its source before it gets its name."""
+"""The last acts of a job: its output is compared with its source, and gets its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidsr.media.pixels import planar_equivalent
 from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.verify import Check, Intent, verify
 from vidsr.media.write.writer import Writer
-from vidsr.progress.events import Show, Verifying
+from vidsr.progress.events import Note, Show, Verifying
 
 _OF_THE_CONTAINER = frozenset({"unreadable", "truncated"})
 _SPOILING = frozenset({"undecodable", "corrupt", "missing", "unreadable", "backward"})
@@ -76,6 +76,17 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
         f"{job.output.name} is not whole: {first.name}: {first.detail}{more}",
         f"it is kept as {aside.name}; vidsr verify tells all, --no-verify accepts it",
     )
+
+
+def publish(writer: Writer, show: Show) -> bool:
+    """Give a complete output its name; whether that outlives a power cut. If not, people are told.
+
+    Raises as Writer.publish does.
+    """
+    unsafe = writer.publish()
+    if unsafe is not None:
+        show(Note(unsafe))
+    return unsafe is None
 
 
 def _intent(prepared: Prepared, writer: Writer) -> Intent | None:

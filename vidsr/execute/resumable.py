@@ -26,9 +26,9 @@ from vidsr.execute.filling import Filling, Party, is_interrupt
 from vidsr.execute.flow import check_frames
 from vidsr.execute.identity import changes_of_source, identity_of
 from vidsr.execute.local import run_straight
-from vidsr.execute.outcome import finished, receipt_of, tell_of_its_name
+from vidsr.execute.outcome import finished, receipt_of
 from vidsr.execute.prepare import Prepared, open_engine, prepare
-from vidsr.execute.proof import prove
+from vidsr.execute.proof import prove, publish
 from vidsr.job import Job, Receipt, Resume
 from vidsr.media.read.demux import is_address
 from vidsr.media.read.key_index import KeyIndex
@@ -239,8 +239,7 @@ class _LongRun:
                 elapsed = time.perf_counter() - begun
                 proof = prove(self.prepared, writer, damage, self.show)
                 self.workspace.announce_output(writer.temporary)
-                writer.publish()
-                is_safe = not tell_of_its_name(writer, self.show)
+                is_safe = publish(writer, self.show)
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
         if is_safe or not self.keeps:
             self._clear_up()

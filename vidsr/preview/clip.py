@@ -17,8 +17,9 @@ import torch
 
 from vidsr.channel import StopSignal
 from vidsr.execute.flow import CheckedWriter
-from vidsr.execute.outcome import finished, receipt_of, tell_of_its_name, working
+from vidsr.execute.outcome import finished, receipt_of, working
 from vidsr.execute.prepare import Engine, Prepared, open_engine
+from vidsr.execute.proof import publish
 from vidsr.frames import Frame, Plane
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
@@ -164,8 +165,7 @@ def make_clip(columns: Sequence[Prepared], layout: Layout, *, show: Show, stop: 
         run = Run(source, comparison, sink, stop=stop, decoded_frames=4, upscaled_frames=8)
         run.start()
         end = run.join(lambda snapshot: show(working(snapshot, engines[0])))
-        writer.publish()
-        tell_of_its_name(writer, show)
+        publish(writer, show)
     receipt = receipt_of(
         writer,
         frames_read=end.frames_decoded,

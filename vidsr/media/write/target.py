@@ -50,32 +50,28 @@ class Target:
         """What FFmpeg opens for writing."""
         return f"file:{self.temporary}" if self.pipe is None else f"pipe:{self.pipe}"
 
-    def sync(self) -> None:
-        """Have the whole unfinished file on the disk. Raises NoSpaceError, OutputError."""
+    def sync(self) -> int:
+        """Have the whole unfinished file on the disk; its size in bytes. Raises NoSpaceError, OutputError."""
         with self.naming(), self.temporary.open("rb+") as file:
             sync(file)
+            return self.temporary.stat().st_size
 
-    def publish(self) -> tuple[int, str | None]:
-        """Give the file its name.
-
-        Returns its size, and a line for people where a power cut may take the name.
+    def publish(self) -> str | None:
+        """Give the file its name; a line for people where a power cut may take it.
 
         Raises OutputExistsError (somebody else made the file meanwhile), NoSpaceError, OutputError.
         """
         with self.naming():
-            size = self.temporary.stat().st_size
             if self._overwrite:
                 self.temporary.replace(self.output)
             else:
                 rename_without_replacing(self.temporary, self.output)
-        return size, sync_name(self.output)
+        return sync_name(self.output)
 
-    def set_aside(self, name: Path) -> int:
-        """Give the file another name, and never its own; replaces what is there. Its size."""
+    def set_aside(self, name: Path) -> None:
+        """Give the file another name, and never its own; replaces what is there."""
         with self.naming():
-            size = self.temporary.stat().st_size
             self.temporary.replace(name)
-        return size
 
     def remove(self) -> None:
         """Remove the unfinished file; harmless when there is none."""

@@ -53,7 +53,6 @@ class Written:
     """What came out.
 
     first_pts, last_pts: of the frames, on the source's clock. offset: seconds subtracted from all times.
-    unsafe_name: a line for people where the disk does not say that the name outlives a power cut.
     """
 
     path: Path
@@ -62,7 +61,6 @@ class Written:
     last_pts: int
     size_bytes: int
     offset: Fraction
-    unsafe_name: str | None = None
 
 
 class Writer:
@@ -121,7 +119,7 @@ class Writer:
         self._extras = matroska_extras(source, self._timeline, self.container, is_file=pipe is None)
         self._notes += self._extras.lost
         self._times = array("q")
-        self._muxed_frames = self._muxed_bytes = 0
+        self._muxed_frames = self._muxed_bytes = self._size_bytes = 0
         self._takes_packets = self._is_complete = False
         self.written: Written | None = None
         self._muxer: OutputContainer | None = None
@@ -280,7 +278,7 @@ class Writer:
                 self._muxer.mux_one(packet)
 
     def finish(self) -> None:
-        """`complete` and `publish`, for whoever has nothing to check in between."""
+        """`complete` and `publish`, for whoever has nothing to check in between and nobody to tell."""
         self.complete()
         self.publish()
 
@@ -302,9 +300,10 @@ class Writer:
             with self._target.muxing("finish the output"):
                 self._muxer.close()
             self._passthrough.close()
+            self._size_bytes = self._muxed_bytes
             if self._target.pipe is None:
                 self._complete_header()
-                self._target.sync()
+                self._size_bytes = self._target.sync()
         except BaseException:
             self.abort()
             raise
@@ -327,25 +326,25 @@ class Writer:
                 f"{self._target.output.name}: its header cannot be completed: {error}"
             ) from error
 
-    def publish(self) -> None:
-        """Give the complete file its name.
+    def publish(self) -> str | None:
+        """Give the complete file its name; a line for people where a power cut may take it.
 
         Raises OutputExistsError (somebody else made the file meanwhile), NoSpaceError, OutputError.
         """
         assert self._is_complete
-        if self._target.pipe is not None:
-            self._set_written(self._target.output, self._muxed_bytes)
-            return
-        self._set_written(self._target.output, *self._target.publish())
+        unsafe = self._target.publish() if self._target.pipe is None else None
+        self._set_written(self._target.output)
+        return unsafe
 
     def set_aside(self, name: Path) -> None:
         """Give the complete file another name, and never its own; replaces what is there."""
         assert self._is_complete
-        self._set_written(name, self._target.set_aside(name))
+        self._target.set_aside(name)
+        self._set_written(name)
 
-    def _set_written(self, path: Path, size: int, unsafe_name: str | None = None) -> None:
+    def _set_written(self, path: Path) -> None:
         times, origin = self._times, self._timeline.origin
-        self.written = Written(path, len(times), min(times), max(times), size, origin, unsafe_name)
+        self.written = Written(path, len(times), min(times), max(times), self._size_bytes, origin)
 
     def abort(self) -> None:
         """Close everything and remove the unfinished file; harmless when there is none."""
