@@ -18,6 +18,7 @@ from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
 from vidsr.cli.main import run
 from vidsr.frames import PixelFormat
+from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoders import settings_for
 
 VIDSR = [sys.executable, "-m", "vidsr"]
@@ -278,7 +279,7 @@ def test_every_listed_quality_is_what_an_encoder_gets_without_one(capsys: pytest
     listed = {entry["name"]: entry["quality"] for entry in json.loads(capsys.readouterr().out)}
     for name in ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks"):
         container = "mov" if name == "prores_ks" else "matroska"
-        settings = settings_for(name, source=source, container=container)
+        settings = settings_for(EncoderRequest(name), source=source, container=container)
         assert settings.crf == listed[name]["default"], name
 
 

@@ -11,7 +11,6 @@ import subprocess
 import threading
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,17 +180,18 @@ def test_a_pipe_is_refused_with_the_way_to_do_it(
     [
         ("libx264", {}),
         ("libx264", {"crf": 9.5, "preset": "fast", "pixel_format": "yuv444p"}),
-        ("libx264", {"options": {"preset": "fast", "qp": "3"}}),
-        ("libx265", {"options": {"x265-params": "bframes=2"}}),
+        ("libx264", {"options": (("preset", "fast"), ("qp", "3"))}),
+        ("libx265", {"options": (("x265-params", "bframes=2"),)}),
         ("libsvtav1", {"crf": 63.0}),
-        ("ffv1", {"options": {"level": "1"}}),
-        ("prores_ks", {"container": "mov"}),
+        ("ffv1", {"options": (("level", "1"),)}),
+        ("prores_ks", {}),
     ],
 )  # fmt: skip
 def test_wishes_and_defaults_are_settled_as_without_a_program(name: str, wishes: dict[str, Any]) -> None:
-    layout = PixelFormat.parse("yuv420p")
-    theirs = program_settings(PROGRAM, name, source=layout, **wishes)
-    assert theirs == replace(settings_for(name, source=layout, **wishes), program=PROGRAM)
+    layout, wish = PixelFormat.parse("yuv420p"), EncoderRequest(name, **wishes)
+    container = "mov" if name == "prores_ks" else "matroska"
+    theirs = program_settings(replace(wish, program=PROGRAM), source=layout, container=container)
+    assert theirs == replace(settings_for(wish, source=layout, container=container), program=PROGRAM)
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_wishes_and_defaults_are_settled_as_without_a_program(name: str, wishes:
     ],
 )
 def test_knobs_that_are_not_there_are_refused_alike(name: str, wishes: dict[str, Any], words: str) -> None:
-    layout = PixelFormat.parse("yuv420p")
-    for settle in (partial(program_settings, PROGRAM), settings_for):
+    layout, wish = PixelFormat.parse("yuv420p"), EncoderRequest(name, program=PROGRAM, **wishes)
+    for settle in (program_settings, settings_for):
         with pytest.raises(UsageError) as caught:
-            settle(name, source=layout, **wishes)
+            settle(wish, source=layout)
         assert caught.value.message == words
 
 
@@ -248,7 +248,8 @@ def test_a_program_that_fails_at_the_end_is_an_error(clip: Path, tmp_path: Path,
 def _encoder(width: int = 640, height: int = 480, program: str = PROGRAM) -> tuple[FfmpegEncoder, Frame]:
     info, layout = probe(SAMPLE), PixelFormat.parse("yuv420p")
     color = source_color(info)
-    settings = program_settings(program, "libx264", preset="ultrafast", source=layout)
+    wish = EncoderRequest("libx264", preset="ultrafast", program=program)
+    settings = program_settings(wish, source=layout)
     planes = flat_planes(layout, width, height, 100)
     frame = Frame(planes, layout, color, 0, info.time_base, 0, 42)
     return FfmpegEncoder(info, settings, width=width, height=height, color=color), frame

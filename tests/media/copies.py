@@ -10,7 +10,7 @@ import numpy as np
 
 from vidsr.damage import Damage
 from vidsr.frames import ChromaLocation, Color, Frame
-from vidsr.job import Segment
+from vidsr.job import EncoderRequest, Segment
 from vidsr.media.color.convert import assume
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
@@ -43,11 +43,13 @@ def copy(
     info = probe(source)
     layout = planar_equivalent(info.pixel_format)
     settings = settings_for(
-        encoder,
-        crf=10.0 if encoder == "libx264" else None,
-        preset="ultrafast" if encoder == "libx264" else None,
-        pixel_format=pixel_format or layout.name,
-        options=options or {},
+        EncoderRequest(
+            encoder,
+            crf=10.0 if encoder == "libx264" else None,
+            preset="ultrafast" if encoder == "libx264" else None,
+            pixel_format=pixel_format or layout.name,
+            options=tuple((options or {}).items()),
+        ),
         source=layout,
         container=OutputFormat.of_path(output).muxer,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from vidsr.damage import Damage
 from vidsr.frames import Color, Frame, Matrix, PixelFormat, Plane, Range
-from vidsr.job import Segment
+from vidsr.job import EncoderRequest, Segment
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.read.probe import probe
@@ -61,10 +61,12 @@ def remake(
     lossless = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1"}}.get(encoder, {})
     fast = "ultrafast" if encoder in ("libx264", "libx265") else None
     settings = settings_for(
-        encoder,
-        preset=fast,
-        pixel_format=layout.name if encoder == "ffv1" else None,
-        options=lossless if options is None else options,
+        EncoderRequest(
+            encoder,
+            preset=fast,
+            pixel_format=layout.name if encoder == "ffv1" else None,
+            options=tuple((lossless if options is None else options).items()),
+        ),
         source=layout,
         container=output.suffix,
         threads=2,

@@ -17,6 +17,7 @@ from tests.media.copies import copy
 from tests.media.remake import BT601, BT709, flat_planes
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
+from vidsr.job import EncoderRequest
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import (
     EncoderInfo,
@@ -61,7 +62,7 @@ def test_hardware_encoders_say_why_they_do_not_work(encoders: dict[str, EncoderI
         if info.hardware and not info.available:
             assert info.problem
             with pytest.raises(EncoderError, match=f"{info.name} does not work on this machine") as caught:
-                settings_for(info.name, source=YUV420)
+                settings_for(EncoderRequest(info.name), source=YUV420)
             assert caught.value.hint == "use libx264, which always works"
 
 
@@ -76,7 +77,9 @@ def test_every_listed_layout_and_container_can_be_written(
     jobs += [(suffix, layouts[0]) for suffix in info.containers[1:]]
     for suffix, layout_name in jobs:
         layout = PixelFormat.parse(layout_name)
-        settings = settings_for(name, source=layout, pixel_format=layout_name, container=suffix, threads=1)
+        settings = settings_for(
+            EncoderRequest(name, pixel_format=layout_name), source=layout, container=suffix, threads=1
+        )
         assert settings.pixel_format == layout_name
         output = tmp_path / f"{layout_name}.{suffix}"
         source = probe(clips("b_frames.mp4"))
@@ -123,16 +126,18 @@ def test_every_listed_layout_and_container_can_be_written(
 )
 def test_default_layout_loses_least(name: str, source: str, chosen: str) -> None:
     container = {"dnxhd": "mov", "png": "mov", "utvideo": "nut"}.get(name, "mkv")
-    assert settings_for(name, source=PixelFormat.parse(source), container=container).pixel_format == chosen
+    layout = PixelFormat.parse(source)
+    assert settings_for(EncoderRequest(name), source=layout, container=container).pixel_format == chosen
 
 
 @pytest.mark.parametrize("name", ["png", "qtrle"])
 def test_gray_is_never_chosen_for_pictures_with_colours(name: str) -> None:
     """These take gray, or RGB in a layout that vidsr does not make."""
     with pytest.raises(EncoderError, match="no pixel format with colours") as refused:
-        settings_for(name, source=YUV420, container="mov")
+        settings_for(EncoderRequest(name), source=YUV420, container="mov")
     assert "--pix-fmt gray" in (refused.value.hint or "")
-    assert settings_for(name, pixel_format="gray", source=YUV420, container="mov").pixel_format == "gray"
+    wish = EncoderRequest(name, pixel_format="gray")
+    assert settings_for(wish, source=YUV420, container="mov").pixel_format == "gray"
 
 
 FULL = replace(BT709, range=Range.FULL)
@@ -175,15 +180,16 @@ def test_fewer_bits_and_coarser_colours_are_named(source: str, written: str, wor
 
 
 def test_defaults_are_filled_in() -> None:
-    settings = settings_for("libx264", source=YUV420)
+    settings = settings_for(EncoderRequest("libx264"), source=YUV420)
     assert (settings.crf, settings.preset) == (18, "medium")
     assert dict(settings.options) == {"crf": "18", "preset": "medium"}
-    settings = settings_for("libsvtav1", crf=31.5, preset="10", source=YUV420)
+    settings = settings_for(EncoderRequest("libsvtav1", crf=31.5, preset="10"), source=YUV420)
     assert dict(settings.options) == {"crf": "31.5", "preset": "10"}
 
 
 def test_settings_and_colours_survive_json_in_the_form_that_journals_have() -> None:
-    settings = settings_for("libx264", crf=17, options={"bf": "2"}, source=YUV420, threads=3)
+    wish = EncoderRequest("libx264", crf=17, options=(("bf", "2"),))
+    settings = settings_for(wish, source=YUV420, threads=3)
     settings = replace(settings, post_filters="unsharp", program="/usr/bin/ffmpeg")
     written = json.loads(json.dumps(settings.to_json()))
     assert written == {
@@ -207,23 +213,23 @@ def test_settings_and_colours_survive_json_in_the_form_that_journals_have() -> N
 
 
 def test_own_rate_control_replaces_the_default_quality() -> None:
-    settings = settings_for("libx264", source=YUV420, options={"qp": "0"})
+    settings = settings_for(EncoderRequest("libx264", options=(("qp", "0"),)), source=YUV420)
     assert settings.crf is None
     assert "crf" not in settings.options
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown encoder 'libsvt'") as caught:
-        settings_for("libsvt", source=YUV420)
+        settings_for(EncoderRequest("libsvt"), source=YUV420)
     assert caught.value.hint == "did you mean libsvtav1? vidsr encoders lists all"
     with pytest.raises(UnknownNameError, match="libx264 has no preset 'veryfats'") as caught:
-        settings_for("libx264", preset="veryfats", source=YUV420)
+        settings_for(EncoderRequest("libx264", preset="veryfats"), source=YUV420)
     assert caught.value.hint is not None
     assert "veryfast" in caught.value.hint
     with pytest.raises(UnknownNameError, match="libx264 has no pixel format 'yuv420p16le'"):
-        settings_for("libx264", pixel_format="yuv420p16le", source=YUV420)
+        settings_for(EncoderRequest("libx264", pixel_format="yuv420p16le"), source=YUV420)
     with pytest.raises(UnknownNameError, match="libx264 has no option 'tunes'") as caught:
-        settings_for("libx264", options={"tunes": "animation"}, source=YUV420)
+        settings_for(EncoderRequest("libx264", options=(("tunes", "animation"),)), source=YUV420)
     assert caught.value.hint is not None
     assert "did you mean tune?" in caught.value.hint
 
@@ -231,7 +237,7 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["aac", "h264", "x264", "mov_text", "", "libx264 "])
 def test_names_that_are_no_video_encoders(name: str) -> None:
     with pytest.raises(UnknownNameError):
-        settings_for(name, source=YUV420)
+        settings_for(EncoderRequest(name), source=YUV420)
 
 
 @pytest.mark.parametrize(
@@ -248,16 +254,12 @@ def test_names_that_are_no_video_encoders(name: str) -> None:
 def test_values_an_encoder_does_not_know_are_refused(name: str, options: dict[str, str], words: str) -> None:
     """FFmpeg takes most of these in silence or with a warning."""
     with pytest.raises(EncoderError, match=f"{name} refuses its settings: .*{words}"):
-        settings_for(name, options=options, source=YUV420)
+        settings_for(EncoderRequest(name, options=tuple(options.items())), source=YUV420)
 
 
 def test_values_an_encoder_knows_are_passed_on(clips: ClipShelf, tmp_path: Path) -> None:
-    settings = settings_for(
-        "libx265",
-        options={"x265-params": "keyint=7:min-keyint=7", "tune": "animation"},
-        source=YUV420,
-        threads=1,
-    )
+    options = (("x265-params", "keyint=7:min-keyint=7"), ("tune", "animation"))
+    settings = settings_for(EncoderRequest("libx265", options=options), source=YUV420, threads=1)
     source = probe(clips("b_frames.mp4"))
     output = tmp_path / "out.mkv"
     planes = flat_planes(YUV420, 96, 64, 90)
@@ -273,11 +275,11 @@ def test_values_an_encoder_knows_are_passed_on(clips: ClipShelf, tmp_path: Path)
 def test_quality_out_of_range_is_refused() -> None:
     """x264 would take 99 in silence and use 51."""
     with pytest.raises(UsageError, match="--crf 99 is outside libx264's range 0 to 51"):
-        settings_for("libx264", crf=99, source=YUV420)
+        settings_for(EncoderRequest("libx264", crf=99), source=YUV420)
     with pytest.raises(UsageError, match="ffv1 has no quality setting"):
-        settings_for("ffv1", crf=18, source=YUV420)
+        settings_for(EncoderRequest("ffv1", crf=18), source=YUV420)
     with pytest.raises(UsageError, match="ffv1 has no presets"):
-        settings_for("ffv1", preset="slow", source=YUV420)
+        settings_for(EncoderRequest("ffv1", preset="slow"), source=YUV420)
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_quality_out_of_range_is_refused() -> None:
 )
 def test_container_that_cannot_hold_the_codec_is_refused(name: str, container: str) -> None:
     with pytest.raises(EncoderError, match="cannot hold") as caught:
-        settings_for(name, source=YUV420, container=container)
+        settings_for(EncoderRequest(name), source=YUV420, container=container)
     assert caught.value.hint is not None
     assert (".nut" if name == "utvideo" else ".mkv") in caught.value.hint
 
@@ -299,7 +301,7 @@ def test_quality_setting_changes_the_size(clips: ClipShelf, tmp_path: Path) -> N
         sizes = []
         suffix = "mov" if name == "prores_ks" else "mkv"
         for crf in (4, 30):
-            settings = settings_for(name, crf=crf, source=YUV420, container=suffix, threads=1)
+            settings = settings_for(EncoderRequest(name, crf=crf), source=YUV420, container=suffix, threads=1)
             layout = settings.layout
             output = tmp_path / f"{name}-{crf}.{suffix}"
             with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
@@ -317,7 +319,7 @@ def test_quality_setting_changes_the_size(clips: ClipShelf, tmp_path: Path) -> N
 def test_decoded_frames_have_the_matrix_primaries_and_transfer_that_were_given(
     clips: ClipShelf, tmp_path: Path, name: str, suffix: str
 ) -> None:
-    settings = settings_for(name, source=YUV420, container=suffix, threads=1)
+    settings = settings_for(EncoderRequest(name), source=YUV420, container=suffix, threads=1)
     source, output = probe(clips("b_frames.mp4")), tmp_path / f"out.{suffix}"
     planes = flat_planes(settings.layout, 96, 64, 90)
     with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
@@ -329,7 +331,7 @@ def test_decoded_frames_have_the_matrix_primaries_and_transfer_that_were_given(
 
 @pytest.mark.parametrize("name", ["ffv1", "libsvtav1", "libvpx-vp9"])
 def test_encoders_that_take_odd_sizes_give_them_back(clips: ClipShelf, tmp_path: Path, name: str) -> None:
-    settings = settings_for(name, source=YUV420, threads=1)
+    settings = settings_for(EncoderRequest(name), source=YUV420, threads=1)
     source, output = probe(clips("b_frames.mp4")), tmp_path / "out.mkv"
     planes = flat_planes(YUV420, 97, 65, 90)
     with Writer(output, source, settings, width=97, height=65, color=BT709, audio="none") as writer:

@@ -15,6 +15,7 @@ from tests.media.copies import copy
 from tests.media.remake import BT709, flat_planes, frames_of, remake
 from vidsr.errors import FrameSizeError
 from vidsr.frames import ChromaLocation, Color, Frame, Matrix, PixelFormat, Range
+from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.geometry import is_turn
 from vidsr.media.pixels import has_alpha, planar_equivalent
@@ -111,7 +112,7 @@ def write_still(
 ) -> None:
     info = probe(source)
     layout = PixelFormat.parse("yuv420p")
-    settings = settings_for(encoder, source=layout, container=path.suffix, threads=1)
+    settings = settings_for(EncoderRequest(encoder), source=layout, container=path.suffix, threads=1)
     planes = flat_planes(layout, width, height, 128)
     with Writer(path, info, settings, width=width, height=height, color=color, audio="none") as writer:
         for number in range(3):

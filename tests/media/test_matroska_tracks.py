@@ -18,7 +18,7 @@ from tests.media.remake import BT601, remake
 from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
-from vidsr.job import Segment
+from vidsr.job import EncoderRequest, Segment
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.matroska import ebml
@@ -187,7 +187,7 @@ def test_matroska_in_a_pipe_names_them_too(source: Path, tmp_path: Path) -> None
     info = probe(source)
     reading, writing = os.pipe()
     try:
-        settings = settings_for("ffv1", source=PixelFormat.parse("yuv420p"), container=".mkv")
+        settings = settings_for(EncoderRequest("ffv1"), source=PixelFormat.parse("yuv420p"), container=".mkv")
         with Writer(
             Path("-"), info, settings, width=96, height=64, color=BT601, pipe=writing,
             container=OutputFormat.named("matroska"),

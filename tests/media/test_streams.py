@@ -14,6 +14,7 @@ from tests.media.remake import BT601, BT709, remake
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.errors import StreamRefusedError, UsageError
 from vidsr.frames import PixelFormat
+from vidsr.job import EncoderRequest
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.read.probe import probe
@@ -247,7 +248,7 @@ def test_transparency_beside_the_picture_is_named_and_its_tag_goes_with_it(tmp_p
 
 def test_what_hangs_on_frames_and_cannot_be_kept_is_named(clips: ClipShelf, tmp_path: Path) -> None:
     info = replace(probe(clips("b_frames.mp4")), embedded_extras=("closed captions", "HDR10+ metadata"))
-    settings = settings_for("libx264", source=PixelFormat.parse("yuv420p"))
+    settings = settings_for(EncoderRequest("libx264"), source=PixelFormat.parse("yuv420p"))
     with Writer(tmp_path / "out.mkv", info, settings, width=96, height=64, color=BT709) as writer:
         assert writer.notes == [
             "closed captions inside the video are left out",

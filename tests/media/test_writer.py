@@ -30,6 +30,7 @@ from vidsr.errors import (
     UsageError,
 )
 from vidsr.frames import Frame, PixelFormat
+from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.read.probe import probe
 from vidsr.media.write.writer import Writer
@@ -40,7 +41,9 @@ YUV420 = PixelFormat.parse("yuv420p")
 def writer(clips: ClipShelf, output: Path, *, source: Path | None = None, **changes: Any) -> Writer:
     info = probe(source or clips("b_frames.mp4"))
     encoder = changes.pop("encoder", "libx264")
-    settings = settings_for(encoder, source=YUV420, container=output.suffix or "mkv", threads=1)
+    settings = settings_for(
+        EncoderRequest(encoder), source=YUV420, container=output.suffix or "mkv", threads=1
+    )
     wishes: dict[str, Any] = {"width": 96, "height": 64, "color": BT709} | changes
     return Writer(output, info, settings, **wishes)
 
@@ -182,7 +185,7 @@ def test_places_that_cannot_be_written(
 ) -> None:
     (tmp_path / "folder.mkv").mkdir()
     info = probe(clips("b_frames.mp4"))
-    settings = settings_for("libx264", source=YUV420)
+    settings = settings_for(EncoderRequest("libx264"), source=YUV420)
     with pytest.raises(error, match=words):
         Writer(tmp_path / name, info, settings, width=96, height=64, color=BT709)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.mkv"]
@@ -239,7 +242,7 @@ def test_source_that_vanished_is_named(clips: ClipShelf, tmp_path: Path) -> None
     source.write_bytes(clips("b_frames.mp4").read_bytes())
     info = probe(source)
     source.unlink()
-    settings = settings_for("libx264", source=YUV420)
+    settings = settings_for(EncoderRequest("libx264"), source=YUV420)
     with pytest.raises(SourceMissingError, match="no such file"):
         Writer(tmp_path / "out.mkv", info, settings, width=96, height=64, color=BT709)
     assert list(tmp_path.iterdir()) == []

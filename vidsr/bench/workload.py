@@ -22,6 +22,7 @@ from vidsr.execute.network import open_network
 from vidsr.frames import Frame
 from vidsr.infer.picture import Picture
 from vidsr.infer.upscaler import Upscaler
+from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.pixels import planar_equivalent
 from vidsr.media.read.probe import probe
@@ -124,9 +125,7 @@ class Workload:
             return self._run(NullSink(), count)
         encoder = self._preset.encoder
         settings = settings_for(
-            encoder.name,
-            crf=encoder.crf,
-            preset=encoder.preset,
+            EncoderRequest(encoder.name, crf=encoder.crf, preset=encoder.preset),
             source=self._target.format,
             container="matroska",
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 
 from vidsr.errors import StreamRefusedError
 from vidsr.frames import ChromaLocation, Color, Matrix, PixelFormat, Range
@@ -32,21 +31,13 @@ def plan_output(
     container = container_of(job)
     name = job.encoder.name or (RAW if job.is_piped else defaults.name)
     is_default = name == defaults.name
-    options = dict(job.encoder.options)
     replacing = RATE_CONTROLS - {"maxrate"}  # a cap replaces nothing
-    keeps_quality = is_default and not options.keys() & replacing
+    keeps_quality = is_default and not dict(job.encoder.options).keys() & replacing
     crf = job.encoder.crf if job.encoder.crf is not None else (defaults.crf if keeps_quality else None)
     speed = job.encoder.preset or (defaults.preset if is_default else None)
-    choose = settings_for if job.encoder.program is None else partial(program_settings, job.encoder.program)
-    settings = choose(
-        name,
-        crf=crf,
-        preset=speed,
-        pixel_format=job.encoder.pixel_format,
-        options=options,
-        source=coded_like,
-        container=container.muxer,
-    )
+    settle = settings_for if job.encoder.program is None else program_settings
+    wish = replace(job.encoder, name=name, crf=crf, preset=speed)
+    settings = settle(wish, source=coded_like, container=container.muxer)
     settings = replace(settings, post_filters=job.post_filters)
     pixel_format = PixelFormat.parse(settings.pixel_format)
     width, height = job.size.resolve(source.width, source.height, native_scale, pixel_format.size_multiple)

@@ -20,6 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from vidsr.errors import EncoderError, UnknownNameError, UsageError
 from vidsr.frames import PixelFormat
+from vidsr.job import EncoderRequest
 from vidsr.media.color.hdr import HdrMetadata
 from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoder_table import KNOWN, Known, Quality
@@ -99,40 +100,23 @@ def list_encoders() -> list[EncoderInfo]:
 
 
 def settings_for(
-    name: str,
-    *,
-    crf: float | None = None,
-    preset: str | None = None,
-    pixel_format: str | None = None,
-    options: Mapping[str, str] = MappingProxyType({}),
-    source: PixelFormat,
-    container: str = "matroska",
-    threads: int = 0,
+    wish: EncoderRequest, *, source: PixelFormat, container: str = "matroska", threads: int = 0
 ) -> EncoderSettings:
-    """Check wishes against what the encoder knows, and fill in defaults.
+    """Check wishes against what the encoder that they name knows, and fill in defaults.
 
-    source: layout of the frames as decoded; decides the output's where `pixel_format` does not.
-    container: the muxer's name ("matroska", "mp4", ...).
+    source: layout of the frames as decoded; decides the output's where that is not wished. container: the
+    muxer's name ("matroska", "mp4", ...).
 
     Raises UnknownNameError (encoder, preset, pixel format, option), UsageError (quality out of range),
     EncoderError (the container cannot hold the codec, the encoder does not open on this machine).
     """
+    name = wish.name or ""
     if not codec_exists(name):
         known = [n for n in KNOWN if codec_exists(n)]
         raise UnknownNameError("encoder", name, known, "vidsr encoders")
     known_encoder = KNOWN.get(name, Known(""))
     check_container(name, av.Codec(name, "w").canonical_name, container)
-    settings = fill_in(
-        name,
-        known_encoder,
-        known_planar_formats(name),
-        option_names(name),
-        crf=crf,
-        preset=preset,
-        pixel_format=pixel_format,
-        options=options,
-        source=source,
-    )
+    settings = fill_in(wish, known_encoder, known_planar_formats(name), option_names(name), source)
     settings = replace(settings, threads=threads)
     problem = trial_open(settings, *PROBED_SIZE)
     if problem is not None:
@@ -141,25 +125,20 @@ def settings_for(
 
 
 def fill_in(
-    name: str,
+    wish: EncoderRequest,
     known: Known,
     formats: Mapping[str, str],
     taken: frozenset[str],
-    *,
-    crf: float | None,
-    preset: str | None,
-    pixel_format: str | None,
-    options: Mapping[str, str],
     source: PixelFormat,
-    program: str = "",
 ) -> EncoderSettings:
     """Wishes as an encoder's options, defaults in the place of what is not wished.
 
     known: with no `presets` where only the encoder itself knows them. formats: as `planar_formats` gives
     them. taken: the names of all options. Raises UnknownNameError, UsageError, EncoderError.
     """
-    chosen = choose_pixel_format(name, formats, pixel_format, source)
-    listed = f"{program or 'ffmpeg'} -h encoder={name}"
+    name, crf, preset, options = wish.name or "", wish.crf, wish.preset, dict(wish.options)
+    chosen = choose_pixel_format(name, formats, wish.pixel_format, source)
+    listed = f"{wish.program or 'ffmpeg'} -h encoder={name}"
     final: dict[str, str] = dict(known.fixed)
     quality = known.quality
     if crf is not None:
@@ -196,7 +175,7 @@ def fill_in(
         chosen,
         MappingProxyType(final),
         coded_format=formats[chosen],
-        program=program,
+        program=wish.program or "",
     )
 
 

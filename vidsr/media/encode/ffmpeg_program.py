@@ -10,13 +10,12 @@ import math
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from types import MappingProxyType
 
 from vidsr.errors import ToolMissingError, UnknownNameError
 from vidsr.frames import PixelFormat
+from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoder_table import KNOWN, Known, Quality
 from vidsr.media.encode.encoders import EncoderSettings, check_container, fill_in, option_names
 from vidsr.media.encode.layouts import RAW, planar_formats
@@ -86,38 +85,22 @@ def offer_of(program: str, name: str) -> Offer:
 
 
 def program_settings(
-    program: str,
-    name: str,
-    *,
-    crf: float | None = None,
-    preset: str | None = None,
-    pixel_format: str | None = None,
-    options: Mapping[str, str] = MappingProxyType({}),
-    source: PixelFormat,
-    container: str = "matroska",
+    wish: EncoderRequest, *, source: PixelFormat, container: str = "matroska"
 ) -> EncoderSettings:
-    """Settings for an encoder of a program; as `settings_for`, but opened by nobody yet.
+    """Settings for an encoder of the wished program; as `settings_for`, but opened by nobody yet.
 
     Raises UnknownNameError (encoder, pixel format, option), UsageError (no such knob), ToolMissingError (no
     such program), EncoderError (the container cannot hold the codec).
     """
-    path = find_program(program)
+    assert wish.program is not None
+    name, path = wish.name or "", find_program(wish.program)
     offer = offer_of(path, name)
     check_container(name, offer.codec, container)
     formats = planar_formats(name, offer.pixel_formats)
     if not offer.pixel_formats:
         formats = {source.name: source.name}  # it lists none because it takes all
     return fill_in(
-        name,
-        _known(offer),
-        formats,
-        offer.options | option_names(RAW),
-        crf=crf,
-        preset=preset,
-        pixel_format=pixel_format,
-        options=options,
-        source=source,
-        program=path,
+        replace(wish, program=path), _known(offer), formats, offer.options | option_names(RAW), source
     )
 
 
