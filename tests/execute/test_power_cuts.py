@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -66,6 +66,16 @@ def recording(folder: Path, before: int = 0) -> Iterator[Recorder]:
         yield recorder
 
 
+def put_down(states: Iterable[State], folder: Path) -> Iterator[tuple[State, Path]]:
+    """Each state as a folder within this one, there until the next is asked for."""
+    for number, state in enumerate(states):
+        place = folder / f"{number}"
+        place.mkdir()
+        state.put_down(place)
+        yield state, place
+        shutil.rmtree(place)
+
+
 def check(
     state: State,
     folder: Path,
@@ -80,8 +90,6 @@ def check(
     It computes nothing that was promised, or that is in the output by then. The output's name is free, the
     old file's, or the whole new one's.
     """
-    folder.mkdir()
-    state.put_down(folder)
     output = folder / "out.mkv"
     is_named = output.exists() and output.read_bytes() != OLD
     if is_named:
@@ -97,7 +105,6 @@ def check(
     assert contents(output) == expected, state.words
     left = {path.name for path in folder.rglob("*")}
     assert left - ({".out.mkv.vidsr", "lock"} if is_waste else set()) == {"out.mkv"}, state.words
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +127,8 @@ def test_a_power_cut_at_any_moment_costs_no_finished_piece(
         run_in_segments(film, disk / "out.mkv", repeat_2x, segment=SEGMENT, overwrite=overwrite)
     states = recorder.states(kinds)
     assert {state.promised for state in states} == {0, 3, 6, 9}
-    for number, state in enumerate(states):
-        check(state, tmp_path / f"{number}", film, repeat_2x, expected, overwrite=overwrite)
+    for state, folder in put_down(states, tmp_path):
+        check(state, folder, film, repeat_2x, expected, overwrite=overwrite)
 
 
 def test_a_power_cut_while_a_job_is_taken_up_again_costs_no_finished_piece(
@@ -139,8 +146,8 @@ def test_a_power_cut_while_a_job_is_taken_up_again_costs_no_finished_piece(
         run_in_segments(film, output, repeat_2x, segment=SEGMENT)
     states = recorder.states(USUAL_KINDS)
     assert {state.promised for state in states} == {6, 9}
-    for number, state in enumerate(states):
-        check(state, tmp_path / f"{number}", film, repeat_2x, expected, overwrite=False)
+    for state, folder in put_down(states, tmp_path):
+        check(state, folder, film, repeat_2x, expected, overwrite=False)
 
 
 def test_a_power_cut_while_a_job_is_begun_anew_mixes_nothing(
@@ -154,10 +161,8 @@ def test_a_power_cut_while_a_job_is_begun_anew_mixes_nothing(
     with recording(disk) as recorder:
         run_in_segments(film, disk / "out.mkv", repeat_2x, segment=SEGMENT, resume="restart")
     refused = 0
-    for number, state in enumerate(recorder.states([*USUAL_KINDS, ("all", "new ones", "all")])):
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        state.put_down(folder)
+    states = recorder.states([*USUAL_KINDS, ("all", "new ones", "all")])
+    for state, folder in put_down(states, tmp_path):
         output = folder / "out.mkv"
         if not output.exists():
             try:
@@ -184,10 +189,7 @@ def test_a_power_cut_in_a_job_in_one_go_leaves_the_old_file_or_the_whole_new_one
     with recording(disk) as recorder:
         run_in_segments(film, disk / "out.mkv", repeat_2x, resume="never", overwrite=old is not None)
     found = set()
-    for number, state in enumerate(recorder.states()):
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        state.put_down(folder)
+    for number, (state, folder) in enumerate(put_down(recorder.states(), tmp_path)):
         output = folder / "out.mkv"
         left = output.read_bytes() if output.exists() else None
         found.add(left == old)
