@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vidsr.job import Segment
-from vidsr.segments.coverage import missing, overlap
+from vidsr.segments import coverage
+from vidsr.segments.coverage import Disjoint, missing, overlap
 
 LOWEST, HIGHEST = -3, 30  # far enough outside every bound below to stand for "no bound"
 
@@ -51,6 +53,34 @@ def test_nothing_is_missing_when_all_is_done_and_all_when_nothing_is(
 
 
 bound = st.none() | st.integers(0, 25)
+
+
+pieces = st.builds(Segment, bound, bound).filter(lambda segment: bool(members(segment)))
+
+
+@given(st.lists(pieces, max_size=12))
+def test_those_that_are_apart_are_taken_in_the_order_they_come(segments: list[Segment]) -> None:
+    taken: set[int] = set()
+    apart = Disjoint()
+    for segment in segments:
+        is_apart = not members(segment) & taken
+        assert apart.add(segment) == is_apart
+        taken |= members(segment) if is_apart else set()
+
+
+def test_many_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film of two hours has two thousand on a CPU."""
+    compared = 0
+
+    def counting(a: Segment, b: Segment) -> bool:
+        nonlocal compared
+        compared += 1
+        return overlap(a, b)
+
+    monkeypatch.setattr(coverage, "overlap", counting)
+    apart = Disjoint()
+    assert all(apart.add(Segment(7 * number % 2003, 7 * number % 2003 + 1)) for number in range(2003))
+    assert compared <= 2 * 2003
 
 
 @given(bound, bound, bound, bound)

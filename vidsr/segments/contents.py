@@ -14,7 +14,7 @@ from typing import Any
 from vidsr.errors import CHECK_THE_DISK, DamagedSegmentError, JobError
 from vidsr.job import Segment, SegmentReceipt
 from vidsr.media.write.packet_file import PacketFileReader, checked_digest, reading
-from vidsr.segments.coverage import overlap, start_key
+from vidsr.segments.coverage import Disjoint, start_key
 from vidsr.segments.identity import Identity
 from vidsr.segments.journal import Journal
 from vidsr.segments.lock import Lock
@@ -127,10 +127,11 @@ def read_folder(folder: Path) -> Found:
             torn += 1
     kept: list[SegmentReceipt] = []
     lost: set[str] = set()
+    taken = Disjoint()
     for receipt in receipts:
         if not _has_its_size(folder, receipt):
             lost.add(receipt.file)
-        elif not any(overlap(receipt.segment, r.segment) for r in kept):
+        elif taken.add(receipt.segment):
             kept.append(receipt)
     return Found(record, tuple(sorted(kept, key=start_of)), frozenset(lost), torn)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from vidsr.job import Segment
@@ -24,6 +25,21 @@ def missing(whole: Segment, done: Iterable[Segment]) -> list[Segment]:
     if is_open and (begin is None or begin != whole.end_pts):
         gaps.append(Segment(begin, whole.end_pts))
     return gaps
+
+
+class Disjoint:
+    """Segments of which no two have a time stamp in common, in order; none is empty."""
+
+    def __init__(self) -> None:
+        self._segments: list[Segment] = []
+
+    def add(self, segment: Segment) -> bool:
+        """Take another one, if it overlaps none: only the two it would lie between are looked at."""
+        place = bisect_right(self._segments, start_key(segment), key=start_key)
+        if any(overlap(segment, other) for other in self._segments[max(place - 1, 0) : place + 1]):
+            return False
+        self._segments.insert(place, segment)
+        return True
 
 
 def overlap(a: Segment, b: Segment) -> bool:

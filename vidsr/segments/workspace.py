@@ -41,7 +41,7 @@ from vidsr.segments.contents import (
     receipt_inside,
     start_of,
 )
-from vidsr.segments.coverage import overlap
+from vidsr.segments.coverage import Disjoint
 from vidsr.segments.identity import changes, digest, sample
 from vidsr.segments.journal import Journal, Record
 from vidsr.segments.lock import NO_LOCKS, Lock
@@ -116,9 +116,8 @@ class Workspace:
                 raise failure from error
             try:
                 with writing(workspace.folder, "make the folder of the job"):
-                    workspace.names_are_safe = sync_folder(
-                        output.parent
-                    )  # a power cut that takes its name takes all that is in it
+                    # a power cut that takes its name takes all that is in it
+                    workspace.names_are_safe = sync_folder(output.parent)
             except OutputError:
                 workspace.close()
                 raise
@@ -188,7 +187,7 @@ class Workspace:
         # lines of a journal that lost its beginning do not say which job they are of; the files do
         listed = found.receipts if found.record is not None else ()
         whole = [r for r in listed if not r.file or checked_digest(self.path(r)) == r.sha256]
-        lost = {*found.lost, *(receipt.file for receipt in listed if receipt not in whole)}
+        lost = {*found.lost, *({receipt.file for receipt in listed} - {receipt.file for receipt in whole})}
         orphans, unreadable = self._orphans(found, whole, digest(record.identity))
         damaged = len((lost | unreadable) - {receipt.file for receipt in orphans})
         whole = sorted([*whole, *orphans], key=start_of)
@@ -207,6 +206,9 @@ class Workspace:
     ) -> tuple[list[SegmentReceipt], set[str]]:
         """Receipts of whole segments of this job that no line speaks of; files that cannot be used."""
         listed = {receipt.file for receipt in whole}
+        taken = Disjoint()
+        for receipt in whole:
+            taken.add(receipt.segment)
         orphans: list[SegmentReceipt] = []
         unreadable: set[str] = set()
         for path in files_in(self.folder):
@@ -215,9 +217,10 @@ class Workspace:
             owner, orphan = receipt_inside(path)
             if orphan is None:
                 unreadable.add(path.name)
-            elif owner == job and not any(overlap(orphan.segment, r.segment) for r in (*whole, *orphans)):
-                orphans.append(orphan)
-            elif owner != job and found.record is None:
+            elif owner == job:
+                if taken.add(orphan.segment):
+                    orphans.append(orphan)
+            elif found.record is None:
                 self._refuse_changes(found, ["its journal is lost and its segments are of another job"])
         return orphans, unreadable
 
