@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -62,6 +63,16 @@ class StopSignal:
                 self._listeners.append(wake)
                 return
         wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Within it `wake` is called when the signal is set; behind it nothing of it is kept."""
+        self.subscribe(wake)
+        try:
+            yield
+        finally:
+            with self._lock, suppress(ValueError):  # it was set already when it was entered
+                self._listeners.remove(wake)
 
 
 class _Wait:

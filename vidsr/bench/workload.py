@@ -63,8 +63,7 @@ class ClipSource:
         self._info, self._count, self._stop = info, count, stop
 
     def frames(self) -> Generator[Frame, None, None]:
-        with Reader(self._info) as reader:
-            self._stop.subscribe(reader.stop)
+        with Reader(self._info) as reader, self._stop.waking(reader.stop):
             yield from islice(reader.frames(), self._count)
 
 

@@ -8,6 +8,7 @@ It knows time stamps and sample layouts, never what the filters do.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm
@@ -133,7 +134,7 @@ class FilteredReader:
         self._filtering, self._stretches, self._length = filtering, stretches, length
         self._stop, self._from_beginning, self._rules = stop, from_beginning, rules
         self._hwaccel = hwaccel
-        self._readers: list[Reader] = []
+        self._damage: list[list[Damage]] = []  # of each flow
         self._visited: list[tuple[Segment, int]] = []
         self._finished = 0
         self.frames_read = 0
@@ -141,20 +142,19 @@ class FilteredReader:
     def frames(self) -> Generator[Frame, None, None]:
         """Raises FrameError where the filters fail, besides what Reader raises."""
         flow: _Flow | None = None
-        for stretch in self._stretches:
-            segment = stretch.segment
-            if flow is None or not flow.is_before(segment):
-                if flow is not None:
-                    flow.close()
-                flow = self._flow()
-            self._visited.append((segment, 0))
-            yield from self._marked(flow, segment)
-            self._stop.check()  # a reader that was stopped ends as if the file did
-            self._finished += 1
-        if flow is not None:
-            flow.close()
+        with ExitStack() as present:
+            for stretch in self._stretches:
+                segment = stretch.segment
+                if flow is None or not flow.is_before(segment):
+                    present.close()
+                    flow = self._flow(present)
+                self._visited.append((segment, 0))
+                yield from self._marked(flow, segment)
+                self._stop.check()  # a reader that was stopped ends as if the file did
+                self._finished += 1
 
-    def _flow(self) -> _Flow:
+    def _flow(self, present: ExitStack) -> _Flow:
+        """present: closes its file."""
         reader = Reader(
             self._filtering.source,
             self._filtering.segment,
@@ -162,8 +162,9 @@ class FilteredReader:
             rules=self._rules,
             hwaccel=self._hwaccel,
         )
-        self._stop.subscribe(reader.stop)
-        self._readers.append(reader)
+        present.enter_context(reader)
+        present.enter_context(self._stop.waking(reader.stop))
+        self._damage.append(reader.damage)
         return _Flow(self._filtering, reader)
 
     def _marked(self, flow: _Flow, segment: Segment) -> Iterator[Frame]:
@@ -185,8 +186,8 @@ class FilteredReader:
         """
         found: dict[Damage, None] = {}
         base = self._filtering.info.time_base
-        for reader in self._readers:
-            entries = tuple(reader.damage)
+        for damage_of_flow in self._damage:
+            entries = tuple(damage_of_flow)
             stepped = any(damage.kind == "backward" for damage in entries)
             for damage in entries:
                 if stepped or damage.time is None or damage.time // base in segment:
@@ -207,9 +208,6 @@ class _Flow:
         self._frames = self._all_frames()
         self._next: Frame | None = None
         self._last_pts: int | None = None
-
-    def close(self) -> None:
-        self._reader.close()
 
     def is_before(self, segment: Segment) -> bool:
         """Whether no frame of a segment has been passed yet."""

@@ -68,8 +68,7 @@ class SegmentReader:
                 rules=self._rules,
                 hwaccel=self._hwaccel,
             )
-            with reader:
-                self._stop.subscribe(reader.stop)
+            with reader, self._stop.waking(reader.stop):
                 visit = _Visit(stretch.segment, reader.damage)
                 self._visits.append(visit)
                 yield from self._marked(reader, visit)
