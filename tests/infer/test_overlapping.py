@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
@@ -201,3 +203,20 @@ def test_memory_that_suffices_for_nothing_is_an_error(network: Network) -> None:
     pending = upscaler(Late(network, most_pixels=10), "off").submit(scene()[:2])
     with pytest.raises(DeviceMemoryError, match="too little memory for one frame of 160x96"):
         pending.result()
+
+
+@pytest.mark.parametrize("kind", [InTurn, Late])
+@pytest.mark.parametrize("reuse", ["off", "exact", "near"])
+def test_the_network_goes_with_its_upscaler(network: Network, kind: type[InTurn], reuse: ReuseMode) -> None:
+    """And not when Python looks for cycles: the next file of a batch loads its own meanwhile."""
+    gc.collect()
+    gc.disable()
+    try:
+        backend = kind(network)
+        left = weakref.ref(backend)
+        stage = upscaler(backend, reuse)
+        upscaled(stage, scene()[:8])
+        del stage, backend
+        assert left() is None
+    finally:
+        gc.enable()

@@ -127,7 +127,7 @@ class Upscaler:
         self._fitting = None
         del self._backend
         if is_cuda:
-            gc.collect()  # renderer and healing know each other, and with them the weights
+            gc.collect()  # a failure on the way may have left some of it in a cycle
             torch.cuda.empty_cache()
 
     def __enter__(self) -> Self:
@@ -195,7 +195,7 @@ class Upscaler:
                 dither=False,
                 most_pixels=batch * width * height,
             )
-            self._fitting = _Fitting(source, renderer, Healing(renderer, backend, source, batch))
+            self._fitting = _Fitting(source, renderer, Healing(renderer, batch))
         return self._fitting
 
 

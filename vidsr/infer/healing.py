@@ -10,12 +10,9 @@ from typing import TypeVar
 
 import torch
 
-from vidsr.backends.base import Backend
 from vidsr.backends.device_faults import is_out_of_memory
 from vidsr.errors import DeviceMemoryError
-from vidsr.infer.picture import Picture
 from vidsr.infer.render import Renderer
-from vidsr.infer.tiles import TiledBackend, smallest_window
 
 GROW_AFTER_BATCHES = 50
 """After so many batches without trouble a batch that was halved is doubled again: what filled the
@@ -29,17 +26,15 @@ class Healing:
     """Computes batches of pictures through a renderer, in such portions as fit.
 
     batch_size: pictures at once. When the device runs out of memory it is halved; when not even one picture
-    fits, the renderer is given a backend that computes in tiles. The same pictures are computed again each
-    time, and the batch grows back later.
+    fits, the renderer is told to compute in tiles. The same pictures are computed again each time, and the
+    batch grows back later.
     """
 
-    def __init__(self, renderer: Renderer, whole: Backend, source: Picture, batch_size: int) -> None:
-        """whole: the backend without tiles. source: what goes in, the same for every batch."""
+    def __init__(self, renderer: Renderer, batch_size: int) -> None:
         self.batch_size = batch_size
         self._most_at_once = batch_size
         self._good_batches = 0
-        self._renderer, self._whole, self._source = renderer, whole, source
-        renderer.need_less_memory = self._use_smaller_tiles
+        self._renderer = renderer
 
     def compute(self, pictures: Sequence[T], work: Callable[[Sequence[T]], R]) -> list[R]:
         """What `work` gives for the pictures: in one portion, or in several consecutive ones.
@@ -61,7 +56,7 @@ class Healing:
                 raise
             self._good_batches = 0
             if len(pictures) == 1:
-                self._use_smaller_tiles(error)
+                self._renderer.use_smaller_tiles(error)
         # Outside the except block: the exception's traceback holds the tensors that did not fit.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -70,15 +65,3 @@ class Healing:
         half = len(pictures) // 2
         self.batch_size = min(self.batch_size, half)
         return self._portions(pictures[:half], work) + self._portions(pictures[half:], work)
-
-    def _use_smaller_tiles(self, error: DeviceMemoryError | RuntimeError) -> None:
-        """Halve the window; raise DeviceMemoryError where a smaller one would only waste work."""
-        present = self._renderer.backend.window if isinstance(self._renderer.backend, TiledBackend) else None
-        window = (present or max(self._source.width, self._source.height)) // 2
-        if window < smallest_window(self._whole.halo, self._whole.input_multiple):
-            raise DeviceMemoryError(
-                f"the device has too little memory for one frame of {self._source}"
-                + (f", even in tiles of {present}" if present else ""),
-                "close other programs that use the device, or pass --device cpu",
-            ) from error
-        self._renderer.backend = TiledBackend(self._whole, window)

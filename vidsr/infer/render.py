@@ -25,7 +25,7 @@ from vidsr.errors import DeviceMemoryError
 from vidsr.infer.packing import Grid, least_multiple
 from vidsr.infer.picture import Picture
 from vidsr.infer.resize import resize
-from vidsr.infer.tiles import Span, Tile
+from vidsr.infer.tiles import Span, Tile, TiledBackend, smallest_window
 from vidsr.media.color.chroma import Axis, ChromaGrid
 from vidsr.media.color.convert import rgb_to_planes
 from vidsr.models.base import EVERYWHERE
@@ -65,16 +65,14 @@ def paste(planes: Sequence[Tensor], patches: Sequence[Patch]) -> tuple[Tensor, .
 class Rendering:
     """A whole picture that was begun. Its planes, (1, rows, columns) each, are made when they are wanted."""
 
-    def __init__(self, renderer: Renderer, pixels: Tensor, backend: Backend, result: Result) -> None:
-        self._renderer = renderer
-        self._pixels = pixels
-        self._begun = backend, result
-        self._planes: tuple[Tensor, ...] | None = None
+    def __init__(self, finish: Callable[..., tuple[Tensor, ...]]) -> None:
+        """finish: gives the planes; see `Renderer.finish` for its even_if_lost."""
+        self._finish: Callable[..., tuple[Tensor, ...]] | None = finish
+        self._planes: tuple[Tensor, ...] = ()
 
     def planes(self) -> tuple[Tensor, ...]:
         """Wait for them. Raises what the backend raises, and may then be asked again."""
-        if self._planes is None:
-            self._planes = self._renderer.finish(self._pixels, *self._begun)
+        self._make(even_if_lost=True)
         return self._planes
 
     def make_room(self) -> None:
@@ -82,16 +80,19 @@ class Rendering:
 
         Not where the result is lost: whether anybody still wants it is not known (a run may have ended).
         """
-        if self._planes is None:
-            with suppress(LostResultError):
-                self._planes = self._renderer.finish(self._pixels, *self._begun, even_if_lost=False)
+        with suppress(LostResultError):
+            self._make(even_if_lost=False)
+
+    def _make(self, *, even_if_lost: bool) -> None:
+        if self._finish is not None:
+            self._planes = self._finish(even_if_lost=even_if_lost)
+            self._finish = None  # with it go the picture that went in, the renderer and the network
 
 
 class Renderer:
     """From the backend's input to the planes of `target`.
 
-    backend: may be exchanged for one of the same network that needs less memory. need_less_memory: called
-    where a picture that was begun did not fit; exchanges the backend, or raises the error it is given.
+    backend: of the network. Where its memory is too little, it is exchanged for one that computes in tiles.
     """
 
     def __init__(
@@ -99,7 +100,6 @@ class Renderer:
     ) -> None:
         """most_pixels: input pixels of all the windows computed at once, on a GPU."""
         self.backend = backend
-        self.need_less_memory: Callable[[DeviceMemoryError | RuntimeError], None] = _raise
         self._begun: deque[Rendering] = deque()
         self._most_pixels = most_pixels
         self._source = source
@@ -159,8 +159,8 @@ class Renderer:
             self._begun.popleft().make_room()
         backend = self.backend  # which may have been exchanged just now
         if not isinstance(backend, Overlapping):
-            return Rendering(self, picture, backend, partial(backend, picture))
-        rendering = Rendering(self, picture, backend, backend.begin(picture))
+            return Rendering(partial(self.finish, picture, backend, partial(backend, picture)))
+        rendering = Rendering(partial(self.finish, picture, backend, backend.begin(picture)))
         self._begun.append(rendering)
         return rendering
 
@@ -182,8 +182,24 @@ class Renderer:
                 if not is_out_of_memory(error):
                     raise
                 if backend is self.backend:  # and was not exchanged already, for another picture's sake
-                    self.need_less_memory(error)
+                    self.use_smaller_tiles(error)
             backend, result = self.backend, partial(self.backend, pixels)
+
+    def use_smaller_tiles(self, error: DeviceMemoryError | RuntimeError) -> None:
+        """Compute in windows of half the side from now on, or of half the picture.
+
+        Raises DeviceMemoryError from the error where smaller ones would only waste work.
+        """
+        tiled = self.backend if isinstance(self.backend, TiledBackend) else None
+        whole = self.backend if tiled is None else tiled.whole
+        window = (max(self._source.width, self._source.height) if tiled is None else tiled.window) // 2
+        if window < smallest_window(whole.halo, whole.input_multiple):
+            raise DeviceMemoryError(
+                f"the device has too little memory for one frame of {self._source}"
+                + ("" if tiled is None else f", even in tiles of {tiled.window}"),
+                "close other programs that use the device, or pass --device cpu",
+            ) from error
+        self.backend = TiledBackend(whole, window)
 
     def windows(self, pixels: Tensor, windows: Sequence[tuple[int, Tile]]) -> list[Patch]:
         """What windows of the grid keep, in the order given.
@@ -304,10 +320,6 @@ class _Mapping:
             int(span.keep_start * self.ratio) - origin,
             int(keep_stop * self.ratio) - origin,
         )
-
-
-def _raise(error: DeviceMemoryError | RuntimeError) -> None:
-    raise error
 
 
 def pad_to_multiple(pixels: Tensor, multiple: int) -> Tensor:

@@ -93,7 +93,7 @@ def smallest_window(halo: int, multiple: int) -> int:
 class TiledBackend:
     """A backend that gives another one windows of at most `window` input pixels in height and width.
 
-    Less memory for more work: a window of side w keeps w - 2 * halo of itself.
+    Less memory for more work: a window of side w keeps w - 2 * halo of itself. whole: the other one.
     """
 
     def __init__(self, backend: Backend, window: int) -> None:
@@ -106,14 +106,14 @@ class TiledBackend:
         halo = backend.halo + -backend.halo % backend.input_multiple
         self.window = max(window, 2 * halo + LEAST_KEPT)
         self.words = f"{backend.words}, tiles of {self.window}"
-        self._backend = backend
+        self.whole = backend
 
     def __call__(self, batch: Tensor) -> Tensor:
         height, width = batch.shape[2:]
         tiles = plan_tiles(height, width, (self.window, self.window), self.halo, self.input_multiple)
         if len(tiles) == 1:
-            return self._backend(batch)
-        return compute_tiles(self._backend, batch, tiles)
+            return self.whole(batch)
+        return compute_tiles(self.whole, batch, tiles)
 
 
 def compute_tiles(backend: Backend, batch: Tensor, tiles: Sequence[Tile]) -> Tensor:

@@ -102,7 +102,7 @@ class Upscaler:
             dither=dither,
             most_pixels=batch_size * source.width * source.height,
         )
-        self._healing = Healing(self._renderer, backend, source, batch_size)
+        self._healing = Healing(self._renderer, batch_size)
         self._reuse = None
         self._forgets = reuse == "near"
         if reuse != "off":
