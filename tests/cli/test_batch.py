@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines
 from vidsr.api import videos
 from vidsr.cli.main import run
-from vidsr.errors import InterruptedByUser, NoSpaceError
+from vidsr.errors import DeviceFailedError, InterruptedByUser, NoSpaceError, OutputError, VidsrError
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, RangeRequest, Receipt
@@ -164,6 +165,26 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
         list(run_batch(jobs, fail_second, show=events.append))
     assert begun == jobs[:2]
     assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+
+
+class Network:
+    """What a run holds while it works."""
+
+
+@pytest.mark.parametrize("failure", [OutputError("lost"), DeviceFailedError("gone")], ids=repr)
+def test_a_file_that_failed_holds_nothing_while_the_next_is_made(tmp_path: Path, failure: VidsrError) -> None:
+    """But for a device's memory, where giving that back would end the process."""
+    jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(2)]
+    under_way: list[weakref.ref[Network]] = []
+
+    def fail(job: Job) -> Receipt:
+        network = Network()
+        under_way.append(weakref.ref(network))
+        raise failure from OSError("of the disk")
+
+    results = run_batch(jobs, fail, show=lambda _: None)
+    assert next(results).error is failure
+    assert (under_way[0]() is None) == (not isinstance(failure, DeviceFailedError))
 
 
 @pytest.mark.parametrize(

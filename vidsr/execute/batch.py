@@ -5,11 +5,12 @@ It knows jobs and what came of them, never how one is run: that is handed in.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vidsr.errors import InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
+from vidsr.errors import DeviceFailedError, InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
 from vidsr.job import Job, Receipt
 from vidsr.media.read.probe import probe
 from vidsr.progress.events import Failed, NextInQueue, Show
@@ -59,12 +60,29 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
             raise
         except VidsrError as error:
             failures += 1
+            _let_go(error)
             show(Failed(str(job.source), error.message, error.hint))
             frames[number] = 0  # nothing more will come of it
             yield JobResult(job, "failed", error=error)
         else:
             frames[number] = receipt.frames_written
             yield JobResult(job, "done", receipt)
+
+
+def _let_go(failure: VidsrError) -> None:
+    """Of what was under way where an error arose nothing stays with it: networks, frames, open files.
+
+    But for a device that failed, whose memory must not be given back (see `pipeline`).
+    """
+    chain: list[BaseException] = []
+    error: BaseException | None = failure
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    if any(isinstance(error, DeviceFailedError) for error in chain):
+        return
+    for error in chain:
+        traceback.clear_frames(error.__traceback__)
 
 
 def _frames(job: Job) -> int | None:
