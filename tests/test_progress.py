@@ -85,14 +85,30 @@ def test_time_left_is_unknown_without_a_total_or_a_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(3.04, "3.0 s"), (59.9, "59.9 s"), (65, "1:05 min"), (7445, "2:04:05 h")]
+    ("seconds", "words"),
+    [
+        (3.04, "3.0 s"),
+        (59.94, "59.9 s"),
+        (59.97, "1:00 min"),
+        (65, "1:05 min"),
+        (3599.6, "1:00:00 h"),
+        (7445, "2:04:05 h"),
+    ],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(999, "999 B"), (1500, "1.5 kB"), (1_234_567, "1.2 MB"), (5_600_000_000, "5.60 GB")]
+    ("size", "words"),
+    [
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (999_960, "1.0 MB"),
+        (1_234_567, "1.2 MB"),
+        (999_999_999, "1.00 GB"),
+        (5_600_000_000, "5.60 GB"),
+    ],
 )
 def test_sizes_in_words(size: int, words: str) -> None:
     assert size_words(size) == words

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,12 @@ import pytest
 
 from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import describe, ffmpeg, frame_lines, gray_frames, packet_lines, video_line
+from vidsr.cli.info import describe as described
 from vidsr.cli.main import run
 from vidsr.frames import PixelFormat
 from vidsr.job import EncoderRequest
 from vidsr.media.encode.encoders import settings_for
+from vidsr.media.read.probe import probe
 
 VIDSR = [sys.executable, "-m", "vidsr"]
 
@@ -319,3 +323,16 @@ def test_info_names_attached_files_and_covers(tmp_path: Path, capsys: pytest.Cap
     out = capsys.readouterr().out
     assert "  Attachment  a.ttf, application/x-truetype-font\n" in out
     assert "  Cover       png\n" in out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (Fraction(599996, 10_000), "1:00.000"),
+        (Fraction(599994, 10_000), "0:59.999"),
+        (Fraction(0), "0:00.000"),
+    ],
+)
+def test_info_shows_no_minute_of_sixty_seconds(seconds: Fraction, shown: str) -> None:
+    lines = described(replace(probe(SAMPLE), duration=seconds))
+    assert next(lines).endswith(f", 0:0{shown})")

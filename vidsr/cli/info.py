@@ -151,6 +151,6 @@ def _stream(stream: StreamInfo) -> str:
 
 
 def _clock(seconds: Fraction) -> str:
-    whole, rest = divmod(float(seconds), 60)
-    hours, minutes = divmod(int(whole), 60)
-    return f"{hours}:{minutes:02d}:{rest:06.3f}"
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -145,7 +145,7 @@ def speed_words(event: Working, started: Started | None, fps: float | None) -> s
 
 def duration_words(seconds: float) -> str:
     """12.3 s, 4:05 min, 2:04:05 h."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -157,7 +157,7 @@ def size_words(size_bytes: int) -> str:
     """Decimal units, as disks are sold: 12.3 MB."""
     size = float(size_bytes)
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
+        if round(size, 1) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.2f} GB"
