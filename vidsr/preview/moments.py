@@ -37,7 +37,6 @@ LONGEST_SCENE_SECONDS = 10
 DULL = 0.2
 """Moments with less than this part of the best one's detail are left out: fades, black, credits on black."""
 
-UNKNOWN_RATE = Fraction(25)
 LATE_SECONDS = Fraction(1, 2)
 """So long at least the last frame counts as being on show."""
 
@@ -82,7 +81,7 @@ def choose(
     Raises DamagedSourceError if there is no frame, and what Reader raises.
     """
     windows = places(info, segment, count)
-    rate = info.average_rate or UNKNOWN_RATE
+    rate = info.assumed_rate
     found: list[Moment] = []
     for number, window in enumerate(windows):
         expected = max(_length(info, window) or WHOLE_SECONDS, Fraction(1, 1000)) * rate
@@ -178,7 +177,7 @@ def _shown_at(info: SourceInfo, time: Fraction) -> Moment:
     if not stamps:
         raise DamagedSourceError(f"{info.path.name}: its time stamps cannot be read")
     if stamps[-1] <= target:
-        frame = 1 / (info.average_rate or UNKNOWN_RATE)
+        frame = 1 / info.assumed_rate
         last = stamps[-1] * info.time_base - info.start_time
         end = Fraction(0) if info.duration is None else info.start_seconds + info.duration - info.start_time
         if time > max(last + frame, last + LATE_SECONDS, end):

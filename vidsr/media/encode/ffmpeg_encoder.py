@@ -38,7 +38,7 @@ from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.encode.frame_encoder import FrameEncoder, hdr_settings
 from vidsr.media.encode.layouts import RAW
 from vidsr.media.read.demux import reason
-from vidsr.media.read.source_info import SourceInfo
+from vidsr.media.read.source_info import UNKNOWN_RATE, SourceInfo
 
 TRIAL_FRAMES = 2
 """Enough for every encoder to show its stream header."""
@@ -123,7 +123,7 @@ class _Feed:
 
 def _rate(source: SourceInfo) -> Fraction:
     """Of the frames in the pipes; the denominator of 24000/1001 is the largest in use."""
-    return (source.average_rate or Fraction(25)).limit_denominator(1001) or Fraction(25)
+    return source.assumed_rate.limit_denominator(1001) or UNKNOWN_RATE
 
 
 def _command(settings: EncoderSettings, feed: _Feed, rate: Fraction, carrier: str) -> list[str]:

@@ -61,7 +61,7 @@ class FrameEncoder:
         self.color = color
         configure(context, settings, width, height)
         context.time_base = source.time_base
-        context.framerate = source.average_rate or Fraction(25)
+        context.framerate = source.assumed_rate
         context.colorspace, context.color_range = color.matrix, color.range
         context.color_primaries, context.color_trc = color.primaries, color.transfer
         if color.chroma_location is not ChromaLocation.UNSPECIFIED:

@@ -22,6 +22,9 @@ from vidsr.media.read.demux import open_accelerated, open_source
 from vidsr.media.tag_pairs import Tags, tag_value
 from vidsr.media.timeline import ChapterInfo, Timeline
 
+UNKNOWN_RATE = Fraction(25)
+"""Frames a second of a video that does not say how many it has."""
+
 TIME_CODE_KEY = "timecode"
 """What FFmpeg calls the tag; in small letters, in Matroska in capitals."""
 
@@ -120,6 +123,11 @@ class SourceInfo:
     @property
     def attachments(self) -> tuple[StreamInfo, ...]:
         return tuple(s for s in self.streams if s.type == "attachment")
+
+    @property
+    def assumed_rate(self) -> Fraction:
+        """Frames a second, for whoever needs some number; UNKNOWN_RATE where nothing says it."""
+        return self.average_rate or UNKNOWN_RATE
 
     @property
     def has_alpha_beside(self) -> bool:

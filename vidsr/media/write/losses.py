@@ -24,7 +24,7 @@ def losses(source: SourceInfo, output: OutputFormat, *, is_file: bool) -> list[s
             f"the distortion of the picture (display matrix) is left out: {output.label} cannot hold it"
         )
     if not output.has_times:
-        rate = float(source.average_rate or 25)
+        rate = float(source.assumed_rate)
         notes.append(f"{output.label} has no time stamps: frames follow each other at {rate:.3f} a second")
     if lost := lost_tags(source, output):
         notes.append(f"tags left out, {output.label} cannot hold them: {', '.join(lost)}")

@@ -22,9 +22,6 @@ from vidsr.media.read.source_info import SourceInfo
 from vidsr.media.write.tags import lost_stream_tags, stream_tags
 from vidsr.media.write.unsaid import unsaid_words
 
-FALLBACK_RATE = Fraction(25)
-"""Frames a second of a source that does not say how many it has."""
-
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
@@ -65,7 +62,7 @@ def add_video(
 
     Raises EncoderError, and what PyAV does.
     """
-    rate = source.average_rate or FALLBACK_RATE
+    rate = source.assumed_rate
     encoder: FrameEncoder | None = None
     header = b""
     if settings.program:
