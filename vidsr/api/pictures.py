@@ -26,9 +26,8 @@ from vidsr.frames import Color, Matrix, PixelFormat, Range
 from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
 from vidsr.infer.render import Renderer
-from vidsr.infer.tiles import TiledBackend
+from vidsr.infer.tiles import in_tiles
 from vidsr.job import BackendName, Precision, SizeRequest
-from vidsr.models.base import EVERYWHERE
 from vidsr.progress.events import Show
 
 RGB = PixelFormat.parse("gbrp")
@@ -187,9 +186,7 @@ class Upscaler:
             backend = self._backend
             batch = self._batch or usual_batch(self._preset, self._loaded, backend, width * height)
             renderer = Renderer(
-                backend
-                if self._tile is None or backend.halo >= EVERYWHERE
-                else TiledBackend(backend, self._tile),
+                in_tiles(backend, self._tile),
                 source,
                 Picture(*larger, RGB, RGB_COLOR),
                 dither=False,

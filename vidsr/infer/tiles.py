@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vidsr.backends.base import Backend
+from vidsr.models.base import EVERYWHERE
 
 LEAST_KEPT = 16
 """A window keeps at least so many pixels of its side, however small a tile was asked for."""
@@ -114,6 +115,11 @@ class TiledBackend:
         if len(tiles) == 1:
             return self.whole(batch)
         return compute_tiles(self.whole, batch, tiles)
+
+
+def in_tiles(backend: Backend, window: int | None) -> Backend:
+    """With the windows that were asked for, if any were and the network does not see the whole picture."""
+    return backend if window is None or backend.halo >= EVERYWHERE else TiledBackend(backend, window)
 
 
 def compute_tiles(backend: Backend, batch: Tensor, tiles: Sequence[Tile]) -> Tensor:

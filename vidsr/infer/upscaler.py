@@ -21,11 +21,10 @@ from vidsr.infer.healing import Healing
 from vidsr.infer.picture import Picture
 from vidsr.infer.render import Renderer, Rendering
 from vidsr.infer.reuse import Reuse, ReuseCounts
-from vidsr.infer.tiles import TiledBackend
+from vidsr.infer.tiles import in_tiles
 from vidsr.infer.transfer import Download, Transfer, open_transfer
 from vidsr.job import REUSE_TOLERANCE, ReuseMode
 from vidsr.media.color.convert import planes_to_rgb
-from vidsr.models.base import EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class Upscaler:
         self._target = target
         self._transfer: Transfer = open_transfer(backend.device)
         self._renderer = Renderer(
-            backend if tile is None or backend.halo >= EVERYWHERE else TiledBackend(backend, tile),
+            in_tiles(backend, tile),
             source,
             target,
             dither=dither,
