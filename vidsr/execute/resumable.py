@@ -174,7 +174,7 @@ def _party(
             if job.ray is not None:
                 from vidsr.execute.cluster.party import RayCluster  # noqa: PLC0415 (Ray is an extra)
 
-                with RayCluster(prepared, job.ray, index, frames, show) as cluster:
+                with RayCluster(prepared, job.ray, index, frames, show, stop) as cluster:
                     yield cluster
                 return
             with Crew(job, [str(device) for device in prepared.devices], index, frames) as crew:

@@ -7,6 +7,7 @@ each stretch the work's.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from vidsr import __version__
+from vidsr.channel import StopSignal
 from vidsr.durable import writing
 from vidsr.errors import ClusterError
 from vidsr.execute.cluster.board import Board
@@ -29,6 +31,7 @@ from vidsr.execute.prepare import Prepared
 from vidsr.execute.together import divided
 from vidsr.job import Segment
 from vidsr.media.read.key_index import KeyIndex
+from vidsr.pipeline import TICK_SECONDS
 from vidsr.progress.events import Note, Show
 from vidsr.segments.contents import UNFINISHED_SUFFIX
 from vidsr.segments.workspace import Workspace
@@ -47,6 +50,7 @@ class RayCluster:
     index: KeyIndex
     leased_frames: int
     show: Show
+    stop: StopSignal
     engine: None = None
     _words: str = ""
     _open: ExitStack = field(default_factory=ExitStack)
@@ -102,11 +106,17 @@ class RayCluster:
         self.order = replace(self.order, board=board, engine=self._words)
 
     def _introduced(self) -> Answer:
-        """What the first worker says that is ready. Raises its error, ClusterError if there is none."""
+        """What the first worker says that is ready.
+
+        Raises its error, ClusterError if there is none, and what the run was stopped for.
+        """
         future = self.roster.task(self.on_node.introduce).remote(self.order).future()
+        said = time.monotonic()
         while not future.done():
-            wait([future], timeout=ASK_SECONDS)
-            if not future.done():
+            wait([future], timeout=TICK_SECONDS)
+            self.stop.raise_reason()
+            if not future.done() and time.monotonic() - said >= ASK_SECONDS:
+                said = time.monotonic()
                 self.show(Note("waiting for a free place on the Ray cluster"))
         answer = answer_of(future, self.ray)
         if answer is None:
