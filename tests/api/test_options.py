@@ -149,6 +149,7 @@ def test_decimals_are_taken_as_they_are_written() -> None:
         ({"reuse_tolerance": -1}, "reuse_tolerance is -1"),
         ({"start": 5, "end": 4}, "start"),
         ({"start": -1}, "start is -1"),
+        ({"end": 1e26}, r"end is 1e\+26 seconds"),
         ({"crf": 20, "encoder_options": {"crf": 10}}, "--crf 20 contradicts -x crf=10"),
         (
             {"encoder_preset": "fast", "encoder_options": {"preset": "slow"}},

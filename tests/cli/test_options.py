@@ -54,7 +54,16 @@ def test_factors(text: str, factor: Fraction) -> None:
     assert SCALE.convert(text, None, None) == factor
 
 
-@pytest.mark.parametrize("text", ["0", "-2", "1000", "two", "1/0", "nan", "inf"])
+@pytest.mark.parametrize("text", ["1" + "0" * 20, f"{10**9}.5", "99999999:00:00"])
+def test_times_beyond_all_videos_are_refused(text: str) -> None:
+    """FFmpeg counts them in 64 bits."""
+    with pytest.raises(click.BadParameter, match="longer than any video"):
+        TIME.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-2", "1000", "two", "1/0", "nan", "inf", "1e9999999999", "1E-9999999999"]
+)
 def test_what_is_no_factor_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         SCALE.convert(text, None, None)

@@ -268,6 +268,8 @@ LEAST_TILE = 32
 """Input pixels: smaller windows are nearly all halo."""
 LEAST_SCALE, MOST_SCALE = Fraction(1, 16), 64
 MOST_TOLERANCE = 64
+LONGEST_SECONDS = 10**9
+"""No video lasts so long: 32 years. FFmpeg counts nine times as many in nanoseconds."""
 
 
 def _check_word(name: str, word: str, known: Any) -> None:
@@ -307,6 +309,8 @@ def _range(
     for name, time in zip(("start", "end"), times, strict=True):
         if time is not None and time < 0:
             raise UsageError(f"{name} is {float(time):g}", "times count from 0")
+        if time is not None and time > LONGEST_SECONDS:
+            raise UsageError(f"{name} is {float(time):g} seconds", "no video lasts so long")
     first, behind = frame_pair("frames", frames)
     if min(first or 0, behind or 0) < 0:
         raise UsageError(f"frames is {frames}", "frames count from 0")

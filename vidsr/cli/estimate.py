@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -34,6 +35,16 @@ _NOT_OF_A_TRIAL = frozenset(
 """Options of the main command that say nothing about what the work costs."""
 
 
+class _SecondsType(click.FloatRange):
+    """A number in a range, and none that is no number: NaN lies outside of no bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return seconds
+
+
 class _NamesType(click.ParamType[tuple[str, ...]]):
     """a,b,c to a tuple."""
 
@@ -60,7 +71,7 @@ class _NamesType(click.ParamType[tuple[str, ...]]):
 @estimate_option(
     "--seconds",
     metavar="N",
-    type=click.FloatRange(1, 3600),
+    type=_SecondsType(1, 3600),
     default=20.0,
     show_default=True,
     help="Try each for about so long; longer makes the margins smaller.",

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+LONGEST = timedelta(days=365)
+
 
 class TimeOfDayType(click.ParamType[time]):
     """H:MM or H:MM:SS on a 24-hour clock."""
@@ -38,6 +40,8 @@ class LengthType(click.ParamType[timedelta]):
         if match is None or not any(match.groups()):
             self.fail(f"{value!r} is not a length of time; write 3h, 90m or 1h30m", param, ctx)
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        if hours * 3600 + minutes * 60 + seconds > LONGEST.total_seconds():
+            self.fail(f"{value!r} is longer than a year", param, ctx)
         return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vidsr.api.options import LEAST_SCALE, MOST_SCALE
+from vidsr.api.options import LEAST_SCALE, LONGEST_SECONDS, MOST_SCALE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -74,7 +74,10 @@ class TimeType(click.ParamType[Fraction]):
         seconds = Fraction(match["s"])
         if match["m"] is not None and seconds >= 60:
             self.fail(f"{value!r} has {match['s']} seconds after the minutes", param, ctx)
-        return int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + seconds
+        seconds += int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60
+        if seconds > LONGEST_SECONDS:
+            self.fail(f"{value!r} is longer than any video", param, ctx)
+        return seconds
 
 
 class FrameRangeType(click.ParamType[tuple[int | None, int | None]]):
@@ -99,10 +102,13 @@ class ScaleType(click.ParamType[Fraction]):
     """A factor as a decimal or a fraction: 2, 1.5, 3/2."""
 
     name = "FACTOR"
+    _exponent = re.compile(r"[eE][+-]?\d{3}")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):
             return value
+        if self._exponent.search(value):  # a number that takes all memory to write down
+            self.fail(f"{value!r} is outside {LEAST_SCALE} to {MOST_SCALE}", param, ctx)
         try:
             factor = Fraction(value.strip().removesuffix("x"))
         except (ValueError, ZeroDivisionError):
