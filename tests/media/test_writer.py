@@ -208,8 +208,12 @@ def test_odd_size_is_refused_with_a_size_that_works(clips: ClipShelf, tmp_path: 
 
 
 def test_size_beyond_the_encoder_is_refused(clips: ClipShelf, tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="largest side is 16384"):
+    with pytest.raises(EncoderError, match="largest side is 16384") as caught:
         writer(clips, tmp_path / "out.mp4", width=20000, height=2000)
+    assert caught.value.hint == "ask for a smaller size, or use ffv1"
+    with pytest.raises(EncoderError, match="ffv1 cannot take 65536x64: its largest side is 65535") as caught:
+        writer(clips, tmp_path / "out.mkv", encoder="ffv1", width=65536, height=64)
+    assert caught.value.hint == "ask for a smaller size"
     with pytest.raises(EncoderError, match=r"dnxhd refuses 96x64 yuv422p: .*256x120"):
         writer(clips, tmp_path / "out.mov", encoder="dnxhd")
 

@@ -224,10 +224,11 @@ def with_hdr(settings: EncoderSettings, hdr: HdrMetadata) -> EncoderSettings | N
 def check_size(settings: EncoderSettings, width: int, height: int) -> None:
     """Raise EncoderError if the encoder cannot take pictures of this size; the hint says which it can."""
     known = KNOWN.get(settings.name, Known(""))
-    if max(width, height) > known.max_size:
+    if (side := max(width, height)) > known.max_size:
+        other = ", or use ffv1" if side <= KNOWN["ffv1"].max_size else ""
         raise EncoderError(
             f"{settings.name} cannot take {width}x{height}: its largest side is {known.max_size}",
-            "ask for a smaller size, or use ffv1",
+            f"ask for a smaller size{other}",
         )
     multiple_h, multiple_w = settings.layout.size_multiple
     if (width % multiple_w or height % multiple_h) and not known.odd_sizes:
