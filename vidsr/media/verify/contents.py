@@ -142,6 +142,7 @@ def _read_logs(
         if stream not in wanted:
             stream.discard = Discard.all
     logs = {stream.index: PacketLog(stream.time_base or Fraction(1, 1000)) for stream in wanted}
+    unfinished: dict[int, tuple[Packet[Stream], bytearray]] = {}
     gaps: list[Damage] = []
     last_pts: int | None = None
     with listening(ERROR) as heard:
@@ -149,13 +150,33 @@ def _read_logs(
             index = packet.stream.index
             is_video = index == info.video_index
             payload = None if is_video else essential(memoryview(packet), codecs.get(index))
-            if payload is None or len(payload):
+            if payload is not None and codecs.get(index) == "hdmv_pgs_subtitle":
+                first, segments = unfinished.setdefault(index, (packet, bytearray()))
+                segments += payload
+                if _is_whole(segments):
+                    logs[index].add(first, memoryview(segments))
+                    del unfinished[index]
+            elif payload is None or len(payload):
                 logs[index].add(packet, payload)
             if heard:
                 gaps += _gaps(heard, info, last_pts)
             last_pts = packet.pts if is_video else last_pts
         gaps += _gaps(heard, info, last_pts)
+    for index, (first, segments) in unfinished.items():
+        logs[index].add(first, memoryview(segments))
     return logs, gaps
+
+
+def _is_whole(segments: bytes | bytearray) -> bool:
+    """Whether subtitles of Blu-ray (PGS) end with the segment that ends each of them (type 0x80).
+
+    Transport streams have a packet for every segment, Matroska one for all that is shown at once.
+    """
+    place, kind = 0, 0
+    while place + 3 <= len(segments):
+        kind = segments[place]
+        place += 3 + int.from_bytes(segments[place + 1 : place + 3], "big")
+    return kind == 0x80
 
 
 def _gaps(heard: Heard, info: SourceInfo, pts: int | None) -> list[Damage]:
