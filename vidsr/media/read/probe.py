@@ -35,6 +35,7 @@ from vidsr.media.matroska.source import TrackFacts, read_tracks
 from vidsr.media.matroska.tags import read_tags
 from vidsr.media.mp4.source import read_languages, read_time_code_rate
 from vidsr.media.read.demux import is_address, main_video_stream, open_accelerated, open_source, reading
+from vidsr.media.read.frame_count import count_frames
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
 from vidsr.media.timeline import ChapterInfo, Timeline
 
@@ -111,7 +112,8 @@ class SourceInfo:
     width, height: in samples as decoded, before sample aspect ratio and rotation.
     pixel_format: FFmpeg's name for the samples as coded. color: the tags as found.
     time_base: seconds per unit of the video stream's time stamps.
-    frame_count_estimate: with frame_count_origin "header" or "duration x rate"; never exact.
+    frame_count_estimate: with frame_count_origin "header" (what the file says), "counted" (its packets were),
+        "sampled" (those of parts were) or "duration x rate".
     start_pts: of the video stream, in time_base. start_time: of the container, in seconds.
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
@@ -169,6 +171,17 @@ class SourceInfo:
     def has_alpha_beside(self) -> bool:
         """Whether VP8 or VP9 has a second, coded picture for its transparency, which decoders pass over."""
         return any(key.lower() == "alpha_mode" and value == "1" for key, value in self.video.metadata)
+
+    @property
+    def is_frame_count_exact(self) -> bool:
+        return self.frame_count_origin in ("header", "counted")
+
+    @property
+    def frames_a_second(self) -> Fraction | None:
+        """Over the whole of it, as far as is known; a header may be far off where the rate is variable."""
+        if self.frame_count_estimate and self.duration:
+            return Fraction(self.frame_count_estimate) / self.duration
+        return self.average_rate
 
     @property
     def start_seconds(self) -> Fraction:
@@ -277,7 +290,8 @@ def _describe(
     time_base = stream.time_base or Fraction(1, 1000)
     rate = _rate(container, stream)
     duration = _duration(container, stream, time_base)
-    count, origin = _frame_count(container, stream, duration, rate)
+    infos, track = _stream_infos(path, container, stream.index)
+    count, origin = count_frames(path, container, stream, duration, rate, track)
     return SourceInfo(
         path=path,
         format_name=container.format.name,
@@ -301,7 +315,7 @@ def _describe(
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=_with_views(_stream_infos(path, container), stream.index, frame),
+        streams=_with_views(infos, stream.index, frame),
         chapters=tuple(_chapter_infos(container)),
         metadata=_file_tags(path, container),
         hdr=HdrMetadata.of_frame(frame),
@@ -359,32 +373,22 @@ def _duration(container: InputContainer, stream: VideoStream, time_base: Fractio
     return None
 
 
-def _frame_count(
-    container: InputContainer, stream: VideoStream, duration: Fraction | None, rate: Fraction | None
-) -> tuple[int | None, str | None]:
-    counted = next((v for k, v in stream.metadata.items() if k.startswith("NUMBER_OF_FRAMES")), "")
-    if counted.isdecimal():  # Matroska's statistics tag
-        return int(counted), "header"
-    if stream.frames and container.format.name != "avi":  # AVI counts the gaps between frames too
-        return stream.frames, "header"
-    if duration is not None and rate:
-        return round(duration * rate), "duration x rate"
-    return None, None
-
-
-def _stream_infos(path: Path, container: InputContainer) -> tuple[StreamInfo, ...]:
+def _stream_infos(
+    path: Path, container: InputContainer, video: int
+) -> tuple[tuple[StreamInfo, ...], int | None]:
+    """And the number of the main video in a Matroska file, where it is known."""
     infos = [_stream_info(stream) for stream in container.streams]
     if _is_local_mp4(path, container):
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
-        return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
+        return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered), None
     if not _is_local_matroska(path, container.format.name):
-        return tuple(infos)
+        return tuple(infos), None
     tracks = read_tracks(path)
     if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
-        return tuple(infos)  # then it is not known which is which
+        return tuple(infos), None  # then it is not known which is which
     infos[: len(tracks)] = map(_with_facts, infos, tracks)
-    return tuple(infos)
+    return tuple(infos), tracks[video].number if video < len(tracks) else None
 
 
 def _time_code_rate(path: Path, container: InputContainer) -> Fraction | None:
