@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 import av
 import av.error
+from av.audio.codeccontext import AudioCodecContext
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.errors import (
@@ -50,6 +52,14 @@ MAX_READ_FAILURES = 16
 """Failed attempts in a row before a container counts as ended; some demuxers skip ahead, some stay put."""
 
 INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ALLOWED_FORMATS}
+
+PATIENT_OPTIONS = INPUT_OPTIONS | {
+    "probesize": str(64 * 1024 * 1024),
+    "analyzeduration": "120000000",
+    "scan_all_pmts": "1",
+}
+"""For files whose sound begins late, or with a second program: to know what the streams of a file are, FFmpeg
+looks at 5 MB of it, or 5 s, and at one program."""
 
 NETWORK_OPTIONS = {
     "protocol_whitelist": "file,http,https,httpproxy,tcp,udp,tls,rtp,rtmp,rtmps,rtmpt,rtsp,ftp,crypto,data,"
@@ -141,7 +151,11 @@ def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
         )
     try:
         if not allow_network:
-            return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
+            container = _open_file(path, INPUT_OPTIONS)
+            if container.format.name in JOINABLE_FORMATS and _has_unknown_streams(container):
+                container.close()
+                container = _open_file(path, PATIENT_OPTIONS)
+            return container
         return av.open(
             location_of(path),
             mode="r",
@@ -162,6 +176,20 @@ def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
                 f"{location_of(path)} cannot be opened: {words}", "check the address and the connection"
             ) from error
         raise _diagnosis(path, error, allow_network=allow_network) from error
+
+
+def _open_file(path: Path, options: dict[str, str]) -> InputContainer:
+    return av.open(f"file:{path}", mode="r", options=dict(options), metadata_errors="replace")
+
+
+def _has_unknown_streams(container: InputContainer) -> bool:
+    """Whether there are pictures or sound of which nothing was met yet, but at the end of the file."""
+    contexts = [stream.codec_context for stream in container.streams]
+    return any(
+        (isinstance(context, AudioCodecContext) and not context.sample_rate)
+        or (isinstance(context, VideoCodecContext) and not context.width)
+        for context in contexts
+    )
 
 
 def open_accelerated(path: Path, hwaccel: str, *, allow_network: bool = False) -> InputContainer:

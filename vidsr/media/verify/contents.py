@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -196,14 +196,30 @@ def essential(payload: memoryview, codec: str | None) -> memoryview:
     """The payload without what containers add to it or take away from it.
 
     AAC in transport streams has an ADTS header of 7 bytes, or 9 with a checksum (ISO 13818-7, 6.2), which
-    no other container keeps. Pauses of mov_text are packets of a 16-bit length 0, which only MP4 needs:
-    nothing is left of them.
+    no other container keeps. There, units of H.264 and H.265 stand behind start codes (annex B of each), in
+    other containers behind their lengths. Pauses of mov_text are packets of a 16-bit length 0, which only MP4
+    needs: nothing is left of them.
     """
+    if codec in ("h264", "hevc", "vvc"):
+        return memoryview(b"".join(_network_units(payload)))
     if codec == "aac" and len(payload) > 9 and payload[0] == 0xFF and payload[1] & 0xF6 == 0xF0:
         return payload[7 if payload[1] & 1 else 9 :]
     if codec == "mov_text" and len(payload) >= 2 and payload[0] == payload[1] == 0:
         return payload[:0]
     return payload
+
+
+def _network_units(payload: memoryview) -> Iterator[bytes]:
+    """The units of a picture, whatever stands before each; zeros behind one are none of it."""
+    data, place = bytes(payload), 0
+    units: list[bytes] = []
+    while place + 4 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        units.append(data[place + 4 : place + 4 + length])
+        place += 4 + length
+    if place != len(data):  # then these were no lengths
+        units = data.split(b"\0\0\1")
+    return (unit.rstrip(b"\0") for unit in units)
 
 
 def payload_digest(info: SourceInfo, index: int, keep: Callable[[int], bool]) -> bytes:

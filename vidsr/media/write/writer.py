@@ -49,6 +49,7 @@ from vidsr.media.write.tags import (
     lost_stream_tags,
     lost_tags,
     lost_track_facts,
+    main_video_marks,
     renamed_tags,
     stream_tags,
 )
@@ -252,7 +253,7 @@ class Writer:
         lost = lost_stream_tags(source, info, self.container)
         tags = stream_tags(info, self.container, copied=False)
         stream.metadata.update({key: value for key, value in tags.items() if key not in lost})
-        stream.disposition = container_disposition(info.dispositions)
+        stream.disposition = container_disposition(main_video_marks(source))
         return stream
 
     def _add_encoder(self, container: OutputContainer, color: Color) -> tuple[VideoStream, str | None]:
