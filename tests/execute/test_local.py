@@ -55,6 +55,18 @@ def test_uneven_time_stamps_arrive_as_they_were(
     assert stamps == expected
 
 
+def test_the_progress_of_a_variable_rate_knows_its_frames(
+    uneven: Path, tmp_path: Path, repeat_2x: Path
+) -> None:
+    """Ever slower pictures; 30 a second, as they begin, for as long as they last would be hundreds."""
+    source = tmp_path / "in.mkv"
+    ffmpeg("-v", "error", "-i", uneven, "-c", "copy", source)
+    events: list[Event] = []
+    run_job(job(source, tmp_path / "out.mkv", repeat_2x), show=events.append)
+    assert isinstance(events[0], Started)
+    assert (events[0].frames_total, events[0].frames_total_is_exact) == (30, True)
+
+
 def test_events_tell_the_story_in_order(tmp_path: Path, repeat_2x: Path) -> None:
     events: list[Event] = []
     output = tmp_path / "out.mp4"

@@ -91,18 +91,25 @@ def test_a_crashed_and_continued_job_gives_what_one_in_one_go_gives(
 
 
 @pytest.mark.parametrize("segments", [1, 4], ids=["before the splice", "behind it"])
+@pytest.mark.parametrize(
+    ("name", "frames"), [("spliced.ts", 40), ("joined.vob", 60)], ids=["by 10 s", "by 0.8 s"]
+)
 def test_a_clock_that_steps_back_is_followed_from_the_beginning(
-    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, segments: int
+    clips: ClipShelf, tmp_path: Path, repeat_2x: Path, segments: int, name: str, frames: int
 ) -> None:
-    """Two recordings of 20 frames in one file; the second one's times are lower than the first one's."""
-    source = clips("spliced.ts")
+    """Two recordings in one file, the first of 20 frames; the second one's times are lower than those."""
+    source = clips(name)
     expected = in_one_go(source, tmp_path / "expected.mkv", repeat_2x)
     output = tmp_path / "out.mkv"
     with crash_after(segments):
         run_in_segments(source, output, repeat_2x, segment=7)
     receipt = run_in_segments(source, output, repeat_2x, segment=7)
-    assert len(decoded(expected)) == 40
+    assert len(decoded(expected)) == frames
     assert decoded(output) == decoded(expected)
+    ours, theirs = packets(output), packets(expected)
+    assert [rows for index, rows in ours.items() if index] == [
+        rows for index, rows in theirs.items() if index
+    ]
     assert sum("backward" in line for line in receipt.damage) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,6 +320,47 @@ def spliced(path: Path) -> None:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
 
 
+JOINED_FRAMES = (20, 40)
+_JOINED_FORMATS = {
+    ".vob": ("-c:v", "mpeg2video", "-bf", "2", "-c:a", "ac3"),
+    ".mpg": ("-c:v", "mpeg1video", "-bf", "2", "-c:a", "mp2", "-f", "vcd"),
+    ".ts": (
+        "-c:v",
+        "libx265",
+        "-x265-params",
+        "log-level=none:open-gop=1:keyint=12:bframes=3",
+        "-c:a",
+        "mp2",
+    ),
+    ".m2ts": ("-c:v", "libx264", "-bf", "2", "-preset", "veryfast", "-c:a", "ac3", "-mpegts_m2ts_mode", "1"),
+}
+
+
+def joined(path: Path) -> None:
+    """Two recordings joined with `cat`, as part-0 and part-1 beside it: the second one's clock begins as the
+    first one's did, so that it steps back by 0.76 s. Of B-frames, MPEG-2 says not every picture's time.
+    """
+    parts = [path.with_name(f"part-{number}{path.suffix}") for number in range(2)]
+    for number, part in enumerate(parts):
+        beside: tuple[str | Path, ...] = ("-f", "lavfi", "-i", TONE, "-map", "0", "-map", "1")
+        if path.suffix == ".m2ts":
+            path.with_suffix(".sup").write_bytes(_empty_subtitles(200, 500))
+            beside = (*beside[:4], "-i", path.with_suffix(".sup"), *beside[4:], "-map", "2", "-c:s", "copy")
+        _make(part, *_picture(), *beside, *_JOINED_FORMATS[path.suffix], "-t",
+              str(JOINED_FRAMES[number] / 25))  # fmt: skip
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+
+def _empty_subtitles(*milliseconds: int) -> bytes:
+    """PGS as on Blu-ray: compositions of nothing, each at its time."""
+
+    def segment(time: int, kind: int, body: bytes) -> bytes:
+        return b"PG" + struct.pack(">IIBH", time * 90, time * 90, kind, len(body)) + body
+
+    composition = struct.pack(">HHBHBBBB", 96, 64, 0x10, 0, 0x80, 0, 0, 0)
+    return b"".join(segment(time, 0x16, composition) + segment(time, 0x80, b"") for time in milliseconds)
+
+
 def open_gop(path: Path) -> None:
     """HEVC with open GOPs: pictures before a key frame in time that refer to the GOP before."""
     _make(
@@ -458,6 +500,10 @@ CLIPS: dict[str, Callable[[Path], None]] = {
     "sound_gap.mkv": sound_gap,
     "opus_gap.mkv": sound_gap,
     "spliced.ts": spliced,
+    "joined.vob": joined,
+    "joined.mpg": joined,
+    "joined.ts": joined,
+    "joined.m2ts": joined,
     "spliced_sound.ts": spliced_sound,
     "open_gop.ts": open_gop,
     "ntsc.mp4": ntsc,

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.media import reference
 from tests.media.clips import CHAPTERS, ClipShelf
 from tests.media.reference import ffmpeg
+from vidsr.cli.info import describe
 from vidsr.errors import (
     DamagedSourceError,
     NotAVideoError,
@@ -26,7 +28,7 @@ def test_a_file_with_everything_is_described(clips: ClipShelf) -> None:
     info = probe(clips("everything.mkv"))
     assert (info.width, info.height, info.codec, info.pixel_format) == (96, 64, "h264", "yuv420p")
     assert (info.average_rate, info.time_base) == (Fraction(25), Fraction(1, 1000))
-    assert (info.frame_count_estimate, info.frame_count_origin) == (50, "duration x rate")
+    assert (info.frame_count_estimate, info.frame_count_origin) == (50, "counted")
     assert (info.duration, info.start_pts, info.start_time) == (Fraction(2), 0, Fraction(0))
     summary = [(s.type, s.codec, s.language, s.title) for s in info.streams]
     assert summary == [
@@ -59,6 +61,52 @@ def test_description_is_json(clips: ClipShelf) -> None:
     assert (
         json.loads(json.dumps(probe(clips("everything.mkv")).to_json()))["metadata"]["title"]
         == "A small film"
+    )
+
+
+def test_frames_of_a_variable_rate_are_counted_in_matroska(clips: ClipShelf) -> None:
+    info = probe(clips("vfr.mkv"))
+    truth = len(reference.packets(info.path)[0])
+    assert (info.frame_count_estimate, info.frame_count_origin, info.is_frame_count_exact) == (
+        truth,
+        "counted",
+        True,
+    )
+    assert any(line.startswith(f"  Frames      {truth}, ") for line in describe(info))
+
+
+def test_of_a_long_film_some_clusters_tell_how_many_frames_it_has(tmp_path: Path) -> None:
+    """30 a second for a third of the time, then 2 a second; the rate in the header would give 900."""
+    path, tagged, live = (tmp_path / f"{name}.mkv" for name in ("film", "tagged", "live"))
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=30:duration=30", "-f", "lavfi", "-i",
+        "sine=duration=30", "-vf", "select='lt(t,10)+not(mod(n,15))'", "-fps_mode", "passthrough",
+        "-c:v", "libx264", "-preset", "ultrafast", "-cluster_time_limit", "100", path,
+    )  # fmt: skip
+    info = probe(path)
+    truth = len(reference.packets(path)[0])
+    assert truth == 340
+    assert info.frame_count_origin == "sampled"
+    assert info.frame_count_estimate == pytest.approx(truth, rel=0.06)
+    assert info.frames_a_second is not None
+    assert float(info.frames_a_second) == pytest.approx(340 / 30, rel=0.06)
+    assert any(line.startswith("  Frames      about 3") for line in describe(info))
+    ffmpeg("-v", "error", "-i", path, "-map", "0", "-c", "copy", "-metadata:s:v:0",
+           f"NUMBER_OF_FRAMES={truth}", tagged)  # fmt: skip
+    assert (probe(tagged).frame_count_estimate, probe(tagged).frame_count_origin) == (truth, "header")
+    ffmpeg("-v", "error", "-i", path, "-map", "0", "-c", "copy", "-live", "1", live)
+    assert probe(live).frame_count_origin != "sampled"  # its clusters do not say where they end
+
+
+def test_a_constant_rate_gives_the_number_of_a_long_film(tmp_path: Path) -> None:
+    """Some clusters would say it less well."""
+    path = tmp_path / "film.mkv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=24000/1001:duration=30", "-c:v",
+           "libx264", "-preset", "ultrafast", "-cluster_time_limit", "100", path)  # fmt: skip
+    info = probe(path)
+    assert (info.frame_count_estimate, info.frame_count_origin) == (
+        len(reference.packets(path)[0]),
+        "duration x rate",
     )
 
 

@@ -19,6 +19,7 @@ from vidsr.media.containers import OutputFormat
 from vidsr.media.encode.encoders import settings_for
 from vidsr.media.read.probe import probe
 from vidsr.media.verify import verify
+from vidsr.media.verify.contents import essential
 from vidsr.media.write.writer import Writer
 
 MS = Fraction(1, 1000)
@@ -315,3 +316,87 @@ def test_sound_of_dvds_is_converted_for_quicktime_and_plain_samples_are_copied()
     assert quicktime.holds_audio("pcm_s24be")
     assert not quicktime.holds_audio("pcm_dvd")
     assert not quicktime.holds_audio("pcm_bluray")
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+@pytest.mark.parametrize(
+    "coding", [("libx264", "-preset", "veryfast"), ("libx265", "-x265-params", "log-level=none")]
+)
+def test_second_pictures_of_a_transport_stream_are_copied_and_verified(
+    tmp_path: Path, coding: tuple[str, ...], suffix: str
+) -> None:
+    """Their units stand behind start codes there, and behind lengths in Matroska and MP4: other packets."""
+    source, output = tmp_path / "in.ts", tmp_path / f"out.{suffix}"
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.4", "-f", "lavfi", "-i",
+        "testsrc2=size=64x48:rate=25:duration=0.4", "-map", "0", "-map", "1",
+        "-c:v", *coding, source,
+    )  # fmt: skip
+    assert probe(source).video_index == 0
+    remade = remake(source, output, encoder="libx264", color=BT601)
+    codec = "hevc" if "x265" in coding[0] else "h264"
+    assert remade.notes == [f"video 1 ({codec}) is copied as it is, not upscaled"]
+    before, after = (
+        reference.ffmpeg("-v", "error", "-i", path, "-map", "0:v:1", "-f", "framehash", "-hash", "md5", "-")[
+            0
+        ]
+        for path in (source, output)
+    )
+    hashes = [
+        [line.split()[-1] for line in text.splitlines() if b"#" not in line] for text in (before, after)
+    ]
+    assert len(hashes[0]) == 10
+    assert hashes[0] == hashes[1]
+    assert verify(source, output, color=BT601).failures == ()
+
+
+def test_units_of_a_picture_are_the_same_behind_start_codes_and_lengths() -> None:
+    """One has 256 to 511 bytes: its length looks like a start code."""
+    units = [b"\x09\xf0", bytes([0x65]) + b"\xaa" * 299, b"\x41\x9a"]
+    behind_codes = b"\0" + b"".join(b"\0\0\1" + unit for unit in units) + b"\0"
+    behind_lengths = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units[1:])
+    assert behind_lengths[:3] == b"\0\0\1"
+    assert bytes(essential(memoryview(behind_codes), "h264")) == b"".join(units)
+    assert bytes(essential(memoryview(behind_lengths), "h264")) == b"".join(units[1:])
+
+
+def test_sound_that_begins_behind_what_ffmpeg_looks_at_is_kept(tmp_path: Path) -> None:
+    """8 s and more than 5 MB of pictures alone, then pictures with sound, as titles of discs begin."""
+    parts = [tmp_path / "silent.vob", tmp_path / "sounding.vob"]
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=8,noise=alls=100:allf=t",
+        "-c:v", "mpeg2video", "-b:v", "9M", "-minrate", "9M", "-maxrate", "9M", "-bufsize", "2M",
+        "-qmin", "1", "-g", "1", parts[0],
+    )  # fmt: skip
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.8", "-f", "lavfi", "-i",
+        "sine=duration=0.8", "-c:v", "mpeg2video", "-c:a", "ac3", "-output_ts_offset", "9", parts[1],
+    )  # fmt: skip
+    source, output = tmp_path / "in.vob", tmp_path / "out.mkv"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert parts[0].stat().st_size > 6_000_000
+    assert remake(source, output, encoder="libx264", color=BT601).notes == []
+    sounds = reference.packets(parts[1])[1]
+    assert [row.md5 for row in reference.packets(output)[1]] == [row.md5 for row in sounds]
+    assert verify(source, output, color=BT601).failures == ()
+
+
+def test_a_second_program_that_begins_on_the_way_is_copied(tmp_path: Path) -> None:
+    """Two recordings of other stations, joined: by itself FFmpeg knows nothing of the second's streams."""
+    parts = [tmp_path / f"{number}.ts" for number in range(2)]
+    for number, part in enumerate(parts):
+        size = f"{96 - 32 * number}x{64 - 16 * number}"
+        reference.ffmpeg(
+            "-v", "error", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=0.8",
+            "-f", "lavfi", "-i", "sine=duration=0.8", "-c:v", "libx264", "-c:a", "mp2",
+            "-streamid", f"0:{256 + 44 * number}", "-streamid", f"1:{257 + 44 * number}",
+            "-mpegts_service_id", str(1 + number), part,
+        )  # fmt: skip
+    source, output = tmp_path / "in.ts", tmp_path / "out.mkv"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    remade = remake(source, output, encoder="libx264", color=BT601)
+    assert remade.notes == ["video 2 (h264) is copied as it is, not upscaled"]
+    assert [len(rows) for rows in reference.packets(output).values()][:1] == [20]
+    sounds = reference.packets(parts[1])[1]
+    assert [row.md5 for row in reference.packets(output)[3]] == [row.md5 for row in sounds]
+    assert verify(source, output, color=BT601).failures == ()

@@ -16,10 +16,11 @@ from vidsr.cli.info import describe
 from vidsr.errors import StreamRefusedError
 from vidsr.job import Segment
 from vidsr.media.containers import OutputFormat
-from vidsr.media.filters import parse_chain
+from vidsr.media.filters import FilterGraph, PictureStream, parse_chain
 from vidsr.media.read.filtered_reader import Filtering
 from vidsr.media.read.locate import locate_frames
 from vidsr.media.read.probe import probe
+from vidsr.media.read.reader import Reader
 from vidsr.media.time_code import NoTimeCodeError, TimeCode, follow_time_codes, label_after
 from vidsr.media.timeline import Timeline
 from vidsr.media.verify import verify
@@ -251,6 +252,9 @@ def test_labels_of_more_than_two_digits_are_named(tmp_path: Path, rate: str, is_
         ("trim=start_frame=10", False),
         ("select='not(eq(n,5))'", False),
         ("setpts=PTS+2/TB", False),
+        # what a trial with pictures of one colour lets through, and others not
+        ("entropy,metadata=mode=select:key=lavfi.entropy.entropy.normal.Y:value=0.1:function=less", False),
+        ("select='gt(scene,0.4)+eq(n,0)'", False),
     ],
 )
 def test_filters_that_change_times_end_it(tmp_path: Path, chain: str, is_kept: bool) -> None:
@@ -261,6 +265,29 @@ def test_filters_that_change_times_end_it(tmp_path: Path, chain: str, is_kept: b
     assert kept == ({"10:00:00;00"} if is_kept else set())
     why = "filters give other frames than those it counts"
     assert notes == ([] if is_kept else [f"time code '10:00:00;00' is left out: {why}"])
+
+
+def test_a_cut_whose_first_frames_a_filter_leaves_out_has_no_label(tmp_path: Path) -> None:
+    """Frames 5 to 9 are kept of a cut that begins at frame 3: its label would be that of frame 3."""
+    source = tmp_path / "in.mov"
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=0.2", "-f", "lavfi", "-i",
+        "color=gray:size=96x64:rate=25:duration=0.2", "-filter_complex", "[0][1]concat", "-c:v", "libx264",
+        "-qp", "0", "-timecode", "10:00:00:00", source,
+    )  # fmt: skip
+    info = probe(source)
+    segment = locate_frames(info, 3, 10)
+    chain = "entropy,metadata=mode=select:key=lavfi.entropy.entropy.normal.Y:value=0.1:function=less"
+    pictures = PictureStream(96, 64, info.pixel_format, BT601, info.time_base, info.average_rate)
+    graph = FilterGraph(parse_chain(chain), pictures)
+    with Reader(info, segment) as reader:
+        kept = [result.pts for picture, pts in reader.pictures() for result in graph.push(picture, pts)]
+    assert [pts * info.time_base * 25 for pts in kept if pts is not None] == [5, 6, 7, 8, 9]
+    filtered = Filtering.of(info, segment, parse_chain(chain)).info
+    followed, notes = follow_time_codes(filtered, info.timeline(segment), OutputFormat.named("mkv"))
+    assert not any(stream.has_time_code for stream in followed.streams)
+    why = "filters give other frames than those it counts"
+    assert notes == [f"time code '10:00:00:00' is left out: {why}"]
 
 
 def test_a_source_that_begins_late_counts_from_its_own_beginning(tmp_path: Path) -> None:

@@ -109,9 +109,10 @@ def _picture(info: SourceInfo) -> str:
 
 def _frames(info: SourceInfo) -> str:
     count = "unknown number" if info.frame_count_estimate is None else str(info.frame_count_estimate)
-    origin = "" if info.frame_count_origin == "header" else " (estimated)"
-    rate = "" if info.average_rate is None else f", {float(info.average_rate):.3f} a second on average"
-    return f"{count}{origin}{rate}, time base {info.time_base}"
+    about = "" if info.frame_count_estimate is None or info.is_frame_count_exact else "about "
+    average = info.frames_a_second if info.frame_count_origin in ("counted", "sampled") else info.average_rate
+    rate = "" if average is None else f", {float(average):.3f} a second on average"
+    return f"{about}{count}{rate}, time base {info.time_base}"
 
 
 def _color(info: SourceInfo) -> str:

@@ -96,8 +96,9 @@ def _frames(job: Job) -> int | None:
         return count
     first, last = wish.first_frame or 0, wish.last_frame
     if wish.start is not None or wish.end is not None:
-        if info.average_rate is None:
+        rate = info.frames_a_second
+        if rate is None:
             return None
-        first = round((wish.start or 0) * info.average_rate)
-        last = None if wish.end is None else round(wish.end * info.average_rate)
+        first = round((wish.start or 0) * rate)
+        last = None if wish.end is None else round(wish.end * rate)
     return max(0, (count if last is None else min(count, last)) - first)

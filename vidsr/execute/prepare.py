@@ -250,9 +250,10 @@ def _frames_expected(job: Job, info: SourceInfo, segment: Segment) -> tuple[int 
     counted = job.range.last_frame is not None and job.deinterlace != "ivtc" and not job.filters
     if counted and job.range.last_frame is not None and segment.end_pts is not None:
         return job.range.last_frame - (job.range.first_frame or 0), True
-    if segment.is_whole or info.average_rate is None or info.duration is None:
-        return info.frame_count_estimate, info.frame_count_origin == "header"
+    rate = info.frames_a_second
+    if segment.is_whole or rate is None or info.duration is None:
+        return info.frame_count_estimate, info.is_frame_count_exact
     first = info.start_seconds
     start = first if segment.start_pts is None else segment.start_pts * info.time_base
     end = first + info.duration if segment.end_pts is None else segment.end_pts * info.time_base
-    return max(round((end - start) * info.average_rate), 1), False
+    return max(round((end - start) * rate), 1), False

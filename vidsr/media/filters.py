@@ -28,6 +28,11 @@ TRIAL_FRAMES = 64
 """How many pictures a chain may take before it gives one; the longest look-ahead in use (minterpolate,
 tmedian, decimate) is below 30."""
 
+CHOOSING_FILTERS = frozenset(
+    {"decimate", "mpdecimate", "metadata", "pullup", "select", "sidedata", "thumbnail"}
+)
+"""Those that leave frames out for what is to be seen in them, or said of them; no trial shows which."""
+
 TIMED_FRAMES = 24
 """How many pictures show whether a chain keeps their times."""
 
@@ -222,10 +227,12 @@ def outcome(steps: Sequence[FilterStep], stream: PictureStream) -> PictureStream
 
 
 def keeps_times(steps: Sequence[FilterStep], stream: PictureStream) -> bool:
-    """Whether each of the first pictures comes out once, at its own time.
+    """Whether each of the first pictures comes out once, at its own time, whatever is to be seen in it.
 
-    What filters do much later, or only to some pictures (select by what is to be seen), does not show.
+    What filters do much later does not show.
     """
+    if any(step.name in CHOOSING_FILTERS for step in steps):
+        return False
     graph, step = FilterGraph(steps, stream), _step(stream)
     results = [
         result

@@ -27,6 +27,7 @@ from vidsr.media.matroska.ids import (
     SEGMENT_UUID,
     TAGS,
     TRACK_ENTRY,
+    TRACK_NUMBER,
     TRACK_TYPE,
     TRACKS,
 )
@@ -54,9 +55,10 @@ class TrackFacts:
     """A track that FFmpeg makes a stream of; they are in the streams' order, before any attachment.
 
     language_tag: in the form of BCP 47; None if the track says none. has_plain_language: whether it says its
-    language in the older form too; if not, FFmpeg takes it for English.
+    language in the older form too; if not, FFmpeg takes it for English. number: by which its blocks name it.
     """
 
+    number: int
     type: str
     language_tag: str | None
     has_plain_language: bool
@@ -131,4 +133,5 @@ def _track(entry: Field) -> TrackFacts | None:
     tag = fields[LANGUAGE_BCP47].text if LANGUAGE_BCP47 in fields else ""
     is_enabled = FLAG_ENABLED not in fields or fields[FLAG_ENABLED].unsigned != 0
     tag = tag if tag.isprintable() else ""  # it is shown to people, on terminals
-    return TrackFacts(kind, tag or None, LANGUAGE in fields, is_enabled)
+    number = fields[TRACK_NUMBER].unsigned if TRACK_NUMBER in fields else 0
+    return TrackFacts(number, kind, tag or None, LANGUAGE in fields, is_enabled)

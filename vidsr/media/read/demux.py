@@ -11,14 +11,16 @@ import string
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import av.error
+from av.audio.codeccontext import AudioCodecContext
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Discard, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidsr.errors import (
@@ -30,6 +32,7 @@ from vidsr.errors import (
     SourceMissingError,
     UsageError,
 )
+from vidsr.media.read.continuation import JOINABLE_FORMATS, Continuation, OnNewClock
 
 ALLOWED_FORMATS = (
     # containers of video
@@ -49,6 +52,14 @@ MAX_READ_FAILURES = 16
 """Failed attempts in a row before a container counts as ended; some demuxers skip ahead, some stay put."""
 
 INPUT_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ALLOWED_FORMATS}
+
+PATIENT_OPTIONS = INPUT_OPTIONS | {
+    "probesize": str(64 * 1024 * 1024),
+    "analyzeduration": "120000000",
+    "scan_all_pmts": "1",
+}
+"""For files whose sound begins late, or with a second program: to know what the streams of a file are, FFmpeg
+looks at 5 MB of it, or 5 s, and at one program."""
 
 NETWORK_OPTIONS = {
     "protocol_whitelist": "file,http,https,httpproxy,tcp,udp,tls,rtp,rtmp,rtmps,rtmpt,rtsp,ftp,crypto,data,"
@@ -140,7 +151,11 @@ def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
         )
     try:
         if not allow_network:
-            return av.open(f"file:{path}", mode="r", options=dict(INPUT_OPTIONS), metadata_errors="replace")
+            container = _open_file(path, INPUT_OPTIONS)
+            if container.format.name in JOINABLE_FORMATS and _has_unknown_streams(container):
+                container.close()
+                container = _open_file(path, PATIENT_OPTIONS)
+            return container
         return av.open(
             location_of(path),
             mode="r",
@@ -161,6 +176,20 @@ def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
                 f"{location_of(path)} cannot be opened: {words}", "check the address and the connection"
             ) from error
         raise _diagnosis(path, error, allow_network=allow_network) from error
+
+
+def _open_file(path: Path, options: dict[str, str]) -> InputContainer:
+    return av.open(f"file:{path}", mode="r", options=dict(options), metadata_errors="replace")
+
+
+def _has_unknown_streams(container: InputContainer) -> bool:
+    """Whether there are pictures or sound of which nothing was met yet, but at the end of the file."""
+    contexts = [stream.codec_context for stream in container.streams]
+    return any(
+        (isinstance(context, AudioCodecContext) and not context.sample_rate)
+        or (isinstance(context, VideoCodecContext) and not context.width)
+        for context in contexts
+    )
 
 
 def open_accelerated(path: Path, hwaccel: str, *, allow_network: bool = False) -> InputContainer:
@@ -201,20 +230,49 @@ def open_accelerated(path: Path, hwaccel: str, *, allow_network: bool = False) -
 
 
 def read_packets(
-    container: InputContainer, streams: Sequence[StreamT], on_error: Callable[[str], None]
+    container: InputContainer,
+    streams: Sequence[StreamT],
+    on_error: Callable[[str], None],
+    on_new_clock: OnNewClock | None = None,
 ) -> Iterator[Packet[StreamT]]:
     """All packets of some streams; reading goes on behind damage as long as the demuxer finds something.
 
-    on_error: told of each place where the container could not be read, in FFmpeg's words. The empty
-    packets that PyAV ends a stream with are left out.
+    Where a local file's clock begins anew, time goes on (see `continuation`), counted from where reading
+    began. That is known from the pictures, so they are read even if they are not wanted.
+
+    on_error: told of each place where the container could not be read, in FFmpeg's words. on_new_clock: told
+    of each such beginning. The empty packets that PyAV ends a stream with are left out.
     """
+    path = local_path(container)
+    guide = container.streams.best("video") if container.format.name in JOINABLE_FORMATS else None
+    if path is None or guide is None or not streams:
+        yield from _packets(container, streams, on_error)
+        return
+    wanted = {stream.index for stream in streams}
+    guide.discard = Discard.default
+    read: list[Stream] = [*streams] if guide.index in wanted else [guide, *streams]
+    following = Continuation(path, container.format.name, guide.index, on_new_clock)
+    for packet in following.continued(_packets(container, read, on_error)):
+        if packet.stream_index in wanted:
+            yield packet
+
+
+def local_path(container: InputContainer) -> Path | None:
+    """The file that was opened, if it is one."""
+    scheme, _, rest = container.name.partition(":")
+    return Path(rest) if scheme == "file" else None
+
+
+def _packets(
+    container: InputContainer, streams: Sequence[Stream], on_error: Callable[[str], None]
+) -> Iterator[Packet[Any]]:
     failures = 0
     while streams and failures < MAX_READ_FAILURES:
         try:
             for packet in container.demux(*streams):
                 if packet.size:
                     failures = 0
-                    yield packet  # type: ignore[misc]  # the stubs forget the streams' type here
+                    yield packet
         except av.error.FFmpegError as error:
             failures += 1
             if failures == 1:

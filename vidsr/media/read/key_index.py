@@ -35,6 +35,7 @@ class KeyIndex:
         """
         found: list[tuple[int, bool]] = []
         newest_dts: int | None = None
+        joins: list[int] = []
         with reading(info.path, "read its time stamps"), info.open() as container:
             stream = main_video_stream(container, info.path)
             if container.format.name in WITHOUT_PRESENTATION_TIMES:
@@ -42,8 +43,9 @@ class KeyIndex:
             for other in container.streams:
                 if other.index != stream.index:
                     other.discard = Discard.all
-            for packet in read_packets(container, [stream], lambda _: None):
-                if packet.pts is None:
+            packets = read_packets(container, [stream], lambda _: None, lambda pts, _: joins.append(pts))
+            for packet in packets:
+                if packet.pts is None or joins:  # who begins behind a join does not know of it
                     return None
                 if packet.dts is not None:
                     if newest_dts is not None and packet.dts < newest_dts:

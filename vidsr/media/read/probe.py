@@ -27,6 +27,7 @@ from vidsr.media.color.hdr import HdrMetadata, embedded_extras, side_data
 from vidsr.media.ffmpeg_log import INFO, listening
 from vidsr.media.matroska.source import read_source
 from vidsr.media.read.demux import is_address, main_video_stream, open_source, reading
+from vidsr.media.read.frame_count import count_frames
 from vidsr.media.read.source_info import SourceInfo, StreamInfo
 from vidsr.media.read.stream_infos import (
     AV_TIME_BASE,
@@ -34,6 +35,7 @@ from vidsr.media.read.stream_infos import (
     file_tags,
     stream_infos,
     time_code_rate,
+    track_number,
 )
 from vidsr.media.stereo import STEREO_KEY, has_unnamed_views, stereo_mode
 from vidsr.media.tag_pairs import tag_value
@@ -120,9 +122,11 @@ def _describe(
     time_base = stream.time_base or Fraction(1, 1000)
     rate = _rate(container, stream)
     duration = _duration(container, stream, time_base)
-    count, origin = _frame_count(container, stream, duration, rate)
     is_matroska = container.format.name == "matroska,webm" and not is_address(path)
     matroska = read_source(path) if is_matroska else None
+    infos = stream_infos(path, container, matroska)
+    track = track_number(container, stream.index, matroska)
+    count, origin = count_frames(path, container, stream, duration, rate, track)
     return SourceInfo(
         path=path,
         format_name=container.format.name,
@@ -146,7 +150,7 @@ def _describe(
         if context.field_order < len(FIELD_ORDERS)
         else "unknown",
         interlaced_frames=frame.interlaced_frame,
-        streams=_with_views(stream_infos(path, container, matroska), stream.index, frame),
+        streams=_with_views(infos, stream.index, frame),
         chapters=tuple(chapter_infos(container)),
         metadata=file_tags(container, matroska),
         hdr=HdrMetadata.of_frame(frame),
@@ -203,19 +207,6 @@ def _duration(container: InputContainer, stream: VideoStream, time_base: Fractio
     if container.duration:
         return Fraction(container.duration, AV_TIME_BASE)
     return None
-
-
-def _frame_count(
-    container: InputContainer, stream: VideoStream, duration: Fraction | None, rate: Fraction | None
-) -> tuple[int | None, str | None]:
-    counted = next((v for k, v in stream.metadata.items() if k.startswith("NUMBER_OF_FRAMES")), "")
-    if counted.isdecimal():  # Matroska's statistics tag
-        return int(counted), "header"
-    if stream.frames and container.format.name != "avi":  # AVI counts the gaps between frames too
-        return stream.frames, "header"
-    if duration is not None and rate:
-        return round(duration * rate), "duration x rate"
-    return None, None
 
 
 def _with_views(infos: tuple[StreamInfo, ...], video: int, frame: VideoFrame) -> tuple[StreamInfo, ...]:

@@ -206,7 +206,7 @@ class Reader:
         return _tagged_as(decoded, moved)
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        packets = read_packets(self._container, [self._stream], self._unreadable)
+        packets = self._all_packets()
         if self._segment.start_pts is not None:
             packets = self._packets_from(self._segment.start_pts)
         tail = Tail(self._stream)
@@ -250,13 +250,21 @@ class Reader:
         if not self._from_beginning:
             first_pts = self._source.start_pts or 0
             packets = packets_before(
-                self._container, self._stream, start_pts, first_pts=first_pts, on_error=self._unreadable
+                self._container,
+                self._stream,
+                start_pts,
+                first_pts=first_pts,
+                on_error=self._unreadable,
+                on_new_clock=self._note_new_clock,
             )
         if packets is None:
             self._container.close()
             self._container, self._stream = self._open()
-            packets = read_packets(self._container, [self._stream], self._unreadable)
+            packets = self._all_packets()
         return packets
+
+    def _all_packets(self) -> Iterator[Packet[VideoStream]]:
+        return read_packets(self._container, [self._stream], self._unreadable, self._note_new_clock)
 
     def _frame(self, decoded: VideoFrame, pts: int) -> Frame:
         source = self._source
@@ -332,6 +340,11 @@ class Reader:
                 self._note("missing", pts, "no picture before the first key frame")
             else:
                 self._note("missing", pts, "it went into the decoder and no picture came out")
+
+    def _note_new_clock(self, pts: int, back: int) -> None:
+        if pts in self._segment:
+            seconds = float(back * self._source.time_base)
+            self._note("backward", pts, f"its clock begins anew, {seconds:.3f} s earlier; time goes on")
 
     def _note_oddities(self, decoded: VideoFrame, pts: int) -> None:
         if self._clock.stepped_back:

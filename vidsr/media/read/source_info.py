@@ -73,7 +73,8 @@ class SourceInfo:
     width, height: in samples as decoded, before sample aspect ratio and rotation.
     pixel_format: FFmpeg's name for the samples as coded. color: the tags as found.
     time_base: seconds per unit of the video stream's time stamps.
-    frame_count_estimate: with frame_count_origin "header" or "duration x rate"; never exact.
+    frame_count_estimate: with frame_count_origin "header" (what the file says), "counted" (its packets were),
+        "sampled" (those of parts were) or "duration x rate".
     start_pts: of the video stream, in time_base. start_time: of the container, in seconds.
     duration: of the video stream where it says so, else of the container, in seconds.
     rotation: degrees counter-clockwise that a player turns the picture by (-180 to 180).
@@ -139,6 +140,17 @@ class SourceInfo:
         """Whether the file or one of its streams has one."""
         of_file = tag_value(self.metadata, TIME_CODE_KEY)
         return of_file is not None or any(stream.has_time_code for stream in self.streams)
+
+    @property
+    def is_frame_count_exact(self) -> bool:
+        return self.frame_count_origin in ("header", "counted")
+
+    @property
+    def frames_a_second(self) -> Fraction | None:
+        """Over the whole of it, as far as is known; a header may be far off where the rate is variable."""
+        if self.frame_count_estimate and self.duration:
+            return Fraction(self.frame_count_estimate) / self.duration
+        return self.average_rate
 
     @property
     def start_seconds(self) -> Fraction:

@@ -44,11 +44,22 @@ def stream_infos(
         tags = read_languages(path)
         numbered = zip(container.streams, infos, strict=True)
         return tuple(_with_tag(info, tags[s.id]) if s.id in tags else info for s, info in numbered)
-    tracks = () if matroska is None else matroska.tracks
-    if [track.type for track in tracks] != [info.type for info in infos[: len(tracks)]]:
-        return tuple(infos)  # then it is not known which is which
+    tracks = _tracks(container, matroska)
     infos[: len(tracks)] = map(_with_facts, infos, tracks)
     return tuple(infos)
+
+
+def track_number(container: InputContainer, index: int, matroska: MatroskaSource | None) -> int | None:
+    """By which a Matroska file's blocks name a stream, where it is known."""
+    tracks = _tracks(container, matroska)
+    return tracks[index].number if index < len(tracks) else None
+
+
+def _tracks(container: InputContainer, matroska: MatroskaSource | None) -> tuple[TrackFacts, ...]:
+    """Those of the first streams; none where it is not known which is which."""
+    tracks = () if matroska is None else matroska.tracks
+    types = [stream.type for stream in container.streams]
+    return tracks if [track.type for track in tracks] == types[: len(tracks)] else ()
 
 
 def _stream_info(stream: Stream) -> StreamInfo:

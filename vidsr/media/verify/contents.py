@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -142,6 +142,7 @@ def _read_logs(
         if stream not in wanted:
             stream.discard = Discard.all
     logs = {stream.index: PacketLog(stream.time_base or Fraction(1, 1000)) for stream in wanted}
+    unfinished: dict[int, tuple[Packet[Stream], bytearray]] = {}
     gaps: list[Damage] = []
     last_pts: int | None = None
     with listening(ERROR) as heard:
@@ -149,13 +150,33 @@ def _read_logs(
             index = packet.stream.index
             is_video = index == info.video_index
             payload = None if is_video else essential(memoryview(packet), codecs.get(index))
-            if payload is None or len(payload):
+            if payload is not None and codecs.get(index) == "hdmv_pgs_subtitle":
+                first, segments = unfinished.setdefault(index, (packet, bytearray()))
+                segments += payload
+                if _is_whole(segments):
+                    logs[index].add(first, memoryview(segments))
+                    del unfinished[index]
+            elif payload is None or len(payload):
                 logs[index].add(packet, payload)
             if heard:
                 gaps += _gaps(heard, info, last_pts)
             last_pts = packet.pts if is_video else last_pts
         gaps += _gaps(heard, info, last_pts)
+    for index, (first, segments) in unfinished.items():
+        logs[index].add(first, memoryview(segments))
     return logs, gaps
+
+
+def _is_whole(segments: bytes | bytearray) -> bool:
+    """Whether subtitles of Blu-ray (PGS) end with the segment that ends each of them (type 0x80).
+
+    Transport streams have a packet for every segment, Matroska one for all that is shown at once.
+    """
+    place, kind = 0, 0
+    while place + 3 <= len(segments):
+        kind = segments[place]
+        place += 3 + int.from_bytes(segments[place + 1 : place + 3], "big")
+    return kind == 0x80
 
 
 def _gaps(heard: Heard, info: SourceInfo, pts: int | None) -> list[Damage]:
@@ -175,14 +196,30 @@ def essential(payload: memoryview, codec: str | None) -> memoryview:
     """The payload without what containers add to it or take away from it.
 
     AAC in transport streams has an ADTS header of 7 bytes, or 9 with a checksum (ISO 13818-7, 6.2), which
-    no other container keeps. Pauses of mov_text are packets of a 16-bit length 0, which only MP4 needs:
-    nothing is left of them.
+    no other container keeps. There, units of H.264 and H.265 stand behind start codes (annex B of each), in
+    other containers behind their lengths. Pauses of mov_text are packets of a 16-bit length 0, which only MP4
+    needs: nothing is left of them.
     """
+    if codec in ("h264", "hevc", "vvc"):
+        return memoryview(b"".join(_network_units(payload)))
     if codec == "aac" and len(payload) > 9 and payload[0] == 0xFF and payload[1] & 0xF6 == 0xF0:
         return payload[7 if payload[1] & 1 else 9 :]
     if codec == "mov_text" and len(payload) >= 2 and payload[0] == payload[1] == 0:
         return payload[:0]
     return payload
+
+
+def _network_units(payload: memoryview) -> Iterator[bytes]:
+    """The units of a picture, whatever stands before each; zeros behind one are none of it."""
+    data, place = bytes(payload), 0
+    units: list[bytes] = []
+    while place + 4 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        units.append(data[place + 4 : place + 4 + length])
+        place += 4 + length
+    if place != len(data):  # then these were no lengths
+        units = data.split(b"\0\0\1")
+    return (unit.rstrip(b"\0") for unit in units)
 
 
 def payload_digest(info: SourceInfo, index: int, keep: Callable[[int], bool]) -> bytes:

@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 
 from vidsr.media.clock import Clock
 from vidsr.media.read.demux import main_video_stream, read_packets, reason
+from vidsr.media.read.seek import is_on_first_clock
 from vidsr.media.verify.contents import KEY_FRAME, Contents, PacketLog
 
 DECODED_PIXELS = 1_000_000_000
@@ -171,6 +172,8 @@ class Picker:
             packets = read_packets(self._container, [self._stream], self.failures.append)
             first = next(packets, None)
             if first is not None and first.is_keyframe and first.pts is not None and first.pts <= target:
+                if not is_on_first_clock(self._container, first):
+                    break
                 return chain([first], packets)
         self._keys = []
         self._container.close()

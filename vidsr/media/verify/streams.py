@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from fractions import Fraction
 from itertools import zip_longest
@@ -30,6 +30,7 @@ from vidsr.media.write.tags import (
     holds_language_tag,
     holds_marks_of_use,
     lost_stream_tags,
+    main_video_marks,
     stream_tags,
 )
 
@@ -140,7 +141,7 @@ def check_names(
     source: SourceInfo, output: SourceInfo, carried: Sequence[Carried], container: OutputFormat
 ) -> Iterator[Check]:
     """Languages, titles, dispositions and other tags of the streams, the main video among them."""
-    video = source.video, output.video, False
+    video = replace(source.video, dispositions=main_video_marks(source)), output.video, False
     pairs = [video] + [
         (c.plan.stream, c.found, c.plan.fate is not Fate.CONVERT)
         for c in carried

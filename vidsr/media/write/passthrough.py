@@ -23,6 +23,7 @@ from vidsr.damage import Damage, Kind
 from vidsr.errors import StreamRefusedError
 from vidsr.media.containers import COVER_TYPES, OutputFormat
 from vidsr.media.read.demux import read_packets
+from vidsr.media.read.seek import has_one_clock_until
 from vidsr.media.read.source_info import SourceInfo, StreamInfo
 from vidsr.media.timeline import Timeline
 from vidsr.media.write.lanes import AudioLane, CopyLane, Lane, SubtitleLane
@@ -153,10 +154,11 @@ class Passthrough:
     def _seek(self, container: InputContainer, start: Fraction) -> None:
         video = container.streams[self._source.video_index]
         target = start - SUBTITLE_LOOKBACK_SECONDS
-        if target <= self._source.start_time:
+        aim = int(target / self._source.time_base)
+        if target <= self._source.start_time or not has_one_clock_until(self._source, video.index, aim):
             return
         with suppress(av.error.FFmpegError):  # then everything before is read and passed over
-            container.seek(int(target / self._source.time_base), stream=video)
+            container.seek(aim, stream=video)
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
         """The packets up to a moment on the source's clock (all the rest for None), for the muxer."""

@@ -72,6 +72,19 @@ _NOT_IN_WEBM = frozenset({"anaglyph_green_magenta", "block_lr", "block_rl"})
 _HELD_OF_STREAMS = frozenset({"title", "language", "handler_name", "timecode"})
 
 
+def main_video_marks(source: SourceInfo) -> tuple[str, ...]:
+    """The dispositions of the main video in the output.
+
+    Transport streams with several videos mark none as the one to show; in other containers, players would
+    choose one by its length or bits then, and might show the one that is not upscaled.
+    """
+    marks = source.video.dispositions
+    videos = [stream for stream in source.streams if stream.type == "video" and not stream.is_picture]
+    if len(videos) == 1 or any("default" in stream.dispositions for stream in videos):
+        return marks
+    return (*marks, "default")
+
+
 def global_tags(source: SourceInfo, output: OutputFormat) -> dict[str, str]:
     """The file's own tags that the container keeps, under the names it has for them."""
     kept = {key: value for key, value in source.metadata if key.lower() not in _CONTAINER_TAGS}

@@ -19,7 +19,7 @@ from vidsr.media.encode.encoders import EncoderSettings
 from vidsr.media.encode.ffmpeg_encoder import Trial
 from vidsr.media.encode.frame_encoder import FrameEncoder
 from vidsr.media.read.source_info import SourceInfo
-from vidsr.media.write.tags import lost_stream_tags, stream_tags
+from vidsr.media.write.tags import lost_stream_tags, main_video_marks, stream_tags
 from vidsr.media.write.unsaid import unsaid_words
 
 
@@ -114,7 +114,7 @@ def _add_tags(stream: VideoStream, source: SourceInfo, output: OutputFormat) -> 
     tags = stream_tags(info, output, copied=False)
     stream.metadata.update({key: value for key, value in tags.items() if key not in lost})
     disposition = Disposition(0)
-    for name in info.dispositions:
+    for name in main_video_marks(source):
         disposition |= Disposition[name]
     stream.disposition = disposition
 
