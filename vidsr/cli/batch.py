@@ -72,10 +72,12 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     results: list[JobResult] = []
     with _folders(job.output.parent for job in jobs):
         try:
-            with interruptible(), open_renderer(style, sys.stdout) as renderer:
+            with interruptible() as interruption, open_renderer(style, sys.stdout) as renderer:
 
                 def run(job: Job) -> Receipt:
-                    return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
+                    stop = interruption.new_stop()
+                    show = renderer.show
+                    return upscale_job(job, on_event=show, resume=resume, segment_frames=segment, stop=stop)
 
                 results.extend(run_batch(jobs, run, show=renderer.show))
         except VidsrError:  # which ends them all; why earlier files failed is said nowhere else

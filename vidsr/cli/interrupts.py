@@ -2,7 +2,7 @@
 
 Before there is a run, while its modules are loaded, Ctrl+C ends the process.
 
-It knows signals and nothing of what is being interrupted.
+It knows signals and how a run is told to stop, and nothing of what is being interrupted.
 """
 
 from __future__ import annotations
@@ -15,34 +15,67 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from vidsr.channel import StopSignal
 from vidsr.errors import InterruptedByUser, VidsrError
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
+class Interruption:
+    """The first signal, for whoever does not see its exception: libraries swallow some that reach them.
+
+    A callback out of C, a destructor, an `except Exception` around a file that need not be there: Python has
+    many places where an exception is shown or dropped, and the work goes on as if nobody had spoken.
+    """
+
+    def __init__(self) -> None:
+        self._came: InterruptedByUser | None = None
+        self._stop: StopSignal | None = None
+
+    def new_stop(self) -> StopSignal:
+        """For the next piece of work: it is set when the signal comes. Raises as `check`."""
+        self.check()
+        self._stop = StopSignal()
+        return self._stop
+
+    def check(self) -> None:
+        """Raise InterruptedByUser if the signal came."""
+        if self._came is not None:
+            raise self._came
+
+    def come(self, error: InterruptedByUser) -> NoReturn:
+        """Called in the signal handler."""
+        self._came = error
+        if self._stop is not None:
+            self._stop.set(error)
+        raise error
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[Interruption]:
     """Within it the first signal raises InterruptedByUser in this (the main) thread.
 
     The second one kills the process as if it had never been caught, even while it is inside a library. What a
-    library makes of the first (OpenVINO, while it is loaded, an ImportError) is still the user's wish.
+    library makes of the first (OpenVINO, while it is loaded, an ImportError) is still the user's wish, and so
+    it is where one makes nothing of it: what is yielded still knows. Work that is done by then stays done.
     """
-    came: list[InterruptedByUser] = []
+    interruption = Interruption()
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
         for known in _WORDS:
             signal.signal(known, signal.SIG_DFL)
-        came.append(InterruptedByUser(_WORDS[signal.Signals(number)]))
-        raise came[0]
+        interruption.come(InterruptedByUser(_WORDS[signal.Signals(number)]))
 
     before = {number: signal.signal(number, interrupt) for number in _WORDS}
     try:
-        yield
+        yield interruption
     except VidsrError:
         raise
     except Exception as error:
-        if came:
-            raise came[0] from error
+        try:
+            interruption.check()
+        except InterruptedByUser as came:
+            raise came from error
         raise
     finally:
         for number, handler in before.items():

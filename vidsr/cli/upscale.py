@@ -233,7 +233,11 @@ def upscale(**words: Any) -> int:
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
-    with interruptible(), open_renderer(style, sys.stdout) as renderer, ExitStack() as stack:
+    with (
+        interruptible() as interruption,
+        open_renderer(style, sys.stdout) as renderer,
+        ExitStack() as stack,
+    ):
 
         def show(event: Event) -> None:
             if is_piped_in and isinstance(event, Started):
@@ -246,7 +250,8 @@ def upscale(**words: Any) -> int:
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
         try:
-            receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
+            stop = interruption.new_stop()
+            receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment, stop=stop)
         except VidsrError as error:
             source = str(job.source)
             if is_piped_in:

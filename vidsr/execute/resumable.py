@@ -36,7 +36,7 @@ from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.join import join
 from vidsr.media.write.target import check_name, check_target
 from vidsr.media.write.writer import Writer
-from vidsr.progress.events import Joining, Note, Show
+from vidsr.progress.events import Joining, Note, Show, heeding
 from vidsr.progress.words import duration_words
 from vidsr.segments.contents import Contents, JobRecord
 from vidsr.segments.coverage import missing
@@ -73,6 +73,7 @@ def run_resumable(
     process works on this output. KeyboardInterrupt becomes InterruptedByUser.
     """
     stop = stop or StopSignal()
+    show = heeding(show, stop.raise_reason)
     prepared = prepare(job, show)
     if job.is_piped:
         if len(prepared.devices) > 1:
@@ -237,7 +238,7 @@ class _LongRun:
                 writer.complete()
                 damage = (*united(filling.damage), *writer.damage)
                 elapsed = time.perf_counter() - begun
-                proof = prove(self.prepared, writer, damage, self.show)
+                proof = prove(self.prepared, writer, damage, self.show, self.stop)
                 self.workspace.announce_output(writer.temporary)
                 writer.publish()
                 is_safe = not tell_of_its_name(writer, self.show)

@@ -196,3 +196,17 @@ Event = (
 
 Show = Callable[[Event], None]
 """Takes an event for people or programs; called in one thread."""
+
+
+def heeding(show: Show, check: Callable[[], None]) -> Show:
+    """The same, calling `check` first where work begins or goes on that asks nowhere else if it is wanted.
+
+    check: raises what ends the run. Of the other events some come while it is being ended.
+    """
+
+    def heed(event: Event) -> None:
+        if isinstance(event, Fetching | Started | Verifying | Rendering):
+            check()
+        show(event)
+
+    return heed
