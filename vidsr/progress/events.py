@@ -81,7 +81,9 @@ class Reused:
 class Working:
     """Where the run stands. Queues are (items, capacity); stages are shares of time at work.
 
-    frames_done: with those of earlier runs. reused: None where nothing is.
+    frames_done: that the encoder has, with those of earlier runs. reused: None where nothing is.
+    is_finishing: it has all of them, of which it still holds frames_held; those take a while where it looks
+    far ahead.
     """
 
     frames_done: int
@@ -92,6 +94,8 @@ class Working:
     stages: tuple[tuple[str, float], ...]
     bottleneck: str
     reused: Reused | None = None
+    frames_held: int = 0
+    is_finishing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,13 +108,16 @@ class RichRenderer:
 
     def _display(self, event: Working) -> Table:
         total = self._started.frames_total if self._started else None
-        fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+        pace = self._speed.pace(event, self._started)
         bar = ProgressBar(
-            total=total, completed=min(event.frames_done, total or 0), pulse=not event.frames_done, width=40
+            total=total,
+            completed=min(event.frames_done, total or 0),
+            pulse=not event.frames_done or event.is_finishing,
+            width=40,
         )
         head = Table.grid(padding=(0, 1))
-        head.add_row(bar, Text(position(event.frames_done, self._started), style="bold"))
-        speed = Text(speed_words(event, self._started, fps))
+        head.add_row(bar, Text(position(event, self._started), style="bold"))
+        speed = Text(speed_words(event, self._started, pace))
         stages = Text("decode ")
         stages.append_text(_gauge(*event.decoded_queue))
         stages.append(" upscale ")

@@ -302,6 +302,11 @@ class Writer:
         if self._first_pts is None:
             self._first_pts = frame.pts
 
+    @property
+    def frames_held(self) -> int:
+        """How many frames the encoder has taken and not given back; any thread may ask."""
+        return max(self._count - self._muxed_frames, 0)
+
     def write_packet(self, packet: Packet[Any]) -> None:
         """Take a packet of another FrameEncoder with the same settings, instead of frames; in decoding order.
 
