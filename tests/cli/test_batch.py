@@ -15,11 +15,11 @@ from tests.paths import SAMPLE
 from tests.reference_ffmpeg import frame_lines
 from vidsr.api import videos
 from vidsr.cli.main import run
-from vidsr.errors import InterruptedByUser, NoSpaceError
+from vidsr.errors import InterruptedByUser, NoSpaceError, VidsrError
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, RangeRequest, Receipt
-from vidsr.progress.events import Event, NextInQueue
+from vidsr.progress.events import Event, Failed, NextInQueue
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
 
 
 @pytest.mark.parametrize("failure", [NoSpaceError("full"), InterruptedByUser("interrupted")], ids=repr)
-def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Exception) -> None:
+def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: VidsrError) -> None:
     jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]
     begun: list[Job] = []
 
@@ -163,7 +163,10 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
     with pytest.raises(type(failure)):
         list(run_batch(jobs, fail_second, show=events.append))
     assert begun == jobs[:2]
-    assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+    assert events[-2:] == [
+        NextInQueue(2, 3, str(SAMPLE), 72, 216, 0),
+        Failed(str(SAMPLE), failure.message, failure.hint),
+    ]
 
 
 @pytest.mark.parametrize(

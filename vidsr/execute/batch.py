@@ -35,8 +35,8 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
     """Run the jobs in order, each when the result of the one before was taken.
 
     Jobs whose output is there are skipped, unless they are to overwrite it. run: does one job and shows its
-    events. show: gets NextInQueue before each, and Failed behind one that failed. A job's VidsrError ends
-    that job only.
+    events. show: gets NextInQueue before each, and Failed behind one that failed or was interrupted. A job's
+    VidsrError ends that job only.
 
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
@@ -55,7 +55,8 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
         show(NextInQueue(number + 1, len(jobs), str(job.source), ahead, total, failures))
         try:
             receipt = run(job)
-        except ENDS_ALL:
+        except ENDS_ALL as error:
+            show(Failed(str(job.source), error.message, error.hint))
             raise
         except VidsrError as error:
             failures += 1

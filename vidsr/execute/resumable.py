@@ -267,6 +267,7 @@ class _LongRun:
             plan=plan_to_json(prepared),
             segment=prepared.frames_segment,
             frames_total=prepared.frames_expected,
+            folder=_here(),
         )
 
     def _refuse_a_changed_source(self, record: JobRecord) -> None:
@@ -318,6 +319,13 @@ class _LongRun:
 def _place_of(source: Path) -> str:
     """Where a job's source can be found from anywhere."""
     return str(source if is_address(source) else source.absolute())
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed meanwhile
+        return ""
 
 
 def _words_about(found: Contents, record: JobRecord) -> Iterator[str]:
