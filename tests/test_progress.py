@@ -281,6 +281,17 @@ def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
     assert "out.mkv: 100 frames" in text
 
 
+def test_a_terminal_without_such_signs_is_shown_others() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    with RichRenderer(Console(file=stream, force_terminal=True, width=100, color_system=None)) as renderer:
+        renderer.show(STARTED)
+        renderer.show(working(50, 26.0))
+    stream.flush()
+    assert b"decode [####..] 3/4 upscale [......] 1/12 encode" in raw.getvalue()
+    assert b"\\u" not in raw.getvalue()
+
+
 @pytest.mark.parametrize("name", ["[horriblesubs] film.mkv", "x[/y].mkv", "a:cat:b.mkv", "第1話　夜.mkv"])
 def test_names_of_files_are_shown_as_they_are(name: str) -> None:
     """Not taken for the display's own markup."""

@@ -101,6 +101,16 @@ def test_a_mistake_gives_one_line_and_a_hint(
     assert (folder / "there.mkv").read_bytes() == b"something precious"
 
 
+def test_the_present_folder_has_its_name_at_the_end_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dot, which is no full stop."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
+    assert run([str(SAMPLE), "out.mkv"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "Error: no permission to write in ."
+
+
 def test_the_nearest_model_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     run([str(SAMPLE), "out.mkv", "-m", "realesr-animevideo3"])
     assert "did you mean realesr-animevideov3?" in capsys.readouterr().err

@@ -119,9 +119,9 @@ class RichRenderer:
         head.add_row(bar, Text(position(event, self._started), style="bold"))
         speed = Text(speed_words(event, self._started, pace))
         stages = Text("decode ")
-        stages.append_text(_gauge(*event.decoded_queue))
+        stages.append_text(self._gauge(*event.decoded_queue))
         stages.append(" upscale ")
-        stages.append_text(_gauge(*event.upscaled_queue))
+        stages.append_text(self._gauge(*event.upscaled_queue))
         stages.append(" encode")
         stages.append(f"   limited by {event.bottleneck}", style="dim")
         body = Table.grid()
@@ -141,10 +141,10 @@ class RichRenderer:
         )
         return row
 
-
-def _gauge(items: int, capacity: int) -> Text:
-    cells = 6
-    filled = round(items / capacity * cells)
-    return Text.assemble(
-        "[", ("■" * filled, "cyan"), ("·" * (cells - filled), "dim"), f"] {items}/{capacity}"
-    )
+    def _gauge(self, items: int, capacity: int) -> Text:
+        full, free = "#." if self._console.options.ascii_only else "■·"
+        cells = 6
+        filled = round(items / capacity * cells)
+        return Text.assemble(
+            "[", (full * filled, "cyan"), (free * (cells - filled), "dim"), f"] {items}/{capacity}"
+        )
