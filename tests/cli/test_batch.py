@@ -169,6 +169,18 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: VidsrE
     ]
 
 
+def test_what_another_batch_has_made_meanwhile_is_skipped(tmp_path: Path) -> None:
+    jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]
+
+    def run_one(job: Job) -> Receipt:
+        if job is jobs[0]:
+            jobs[1].output.write_bytes(b"made by another process")
+        return Receipt(job.output, 72, 72, 0, 2961, 1, 1.0)
+
+    results = list(run_batch(jobs, run_one, show=lambda _: None))
+    assert [result.outcome for result in results] == ["done", "skipped", "done"]
+
+
 @pytest.mark.parametrize(
     ("part", "frames"),
     [

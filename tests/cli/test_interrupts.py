@@ -1,4 +1,4 @@
-"""What becomes of Ctrl+C and SIGTERM where a library is at work.
+"""What becomes of Ctrl+C, SIGTERM and a closed terminal where a library is at work.
 
 Each in a process of its own: the one that runs the tests has workers and libraries with threads in it, and is
 nobody to send a signal to that may end it.
@@ -40,13 +40,14 @@ def library():
             raise
         raise becomes from None
 
-before = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)]
+signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+before = [signal.getsignal(known) for known in signals]
 try:
     with interruptible():
         library()
 except Exception as error:
     print(type(error).__name__, error, error.__cause__ and type(error.__cause__).__name__)
-print(before == [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)])
+print(before == [signal.getsignal(known) for known in signals])
 """
 
 
@@ -66,7 +67,9 @@ def what_comes_out(number: str, becomes: str) -> str:
 
 
 @pytest.mark.parametrize("becomes", ["nothing else", "ImportError"])
-@pytest.mark.parametrize(("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated")])
+@pytest.mark.parametrize(
+    ("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up")]
+)
 def test_what_a_library_makes_of_an_interrupt_is_an_interrupt(number: str, word: str, becomes: str) -> None:
     cause = None if becomes == "nothing else" else becomes
     assert what_comes_out(number, becomes) == f"InterruptedByUser {word} {cause}"
@@ -74,6 +77,52 @@ def test_what_a_library_makes_of_an_interrupt_is_an_interrupt(number: str, word:
 
 def test_errors_of_their_own_stay_what_they_are() -> None:
     assert what_comes_out("SIGINT", "NoSpaceError") == "NoSpaceError the disk is full None"
+
+
+def printed_by(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_was_ignored_stays_so(number: str) -> None:
+    """As nohup and shells give it to what they start in the background."""
+    program = f"""
+import os, signal
+from vidsr.cli.interrupts import interruptible
+signal.signal(signal.{number}, signal.SIG_IGN)
+with interruptible():
+    os.kill(os.getpid(), signal.{number})
+    print("goes on")
+print(signal.getsignal(signal.{number}).name)
+"""
+    assert printed_by(program) == "goes on\nSIG_IGN\n"
+
+
+def test_a_terminal_that_is_closed_says_so_again_while_a_run_is_saved() -> None:
+    program = """
+import os, signal
+from vidsr.cli.interrupts import interruptible
+from vidsr.errors import InterruptedByUser
+try:
+    with interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            print("saved")
+except InterruptedByUser as error:
+    print(error)
+"""
+    assert printed_by(program) == "saved\nhung up\n"
 
 
 SWALLOWED = """

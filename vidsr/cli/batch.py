@@ -156,7 +156,7 @@ def _summarise(results: Sequence[JobResult]) -> int:
     counts = Counter(result.outcome for result in results)
     words = [f"{counts[outcome]} {outcome}" for outcome in ("done", "skipped", "failed") if counts[outcome]]
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
-    click.echo(f"{files}: {', '.join(words)}", err=True)
+    _say(f"{files}: {', '.join(words)}")
     _name_failures(results)
     if counts["failed"]:
         return EXIT_SOME_FAILED
@@ -169,6 +169,11 @@ def _name_failures(results: Sequence[JobResult]) -> None:
         if result.error is not None:
             source, message = str(result.job.source), result.error.message
             place = "" if source in message else f"{source}: "
-            click.echo(one_line(f"Failed: {place}{message}"), err=True)
+            _say(f"Failed: {place}{message}")
             if result.error.hint:
-                click.echo(one_line(f"Hint: {result.error.hint}"), err=True)
+                _say(f"Hint: {result.error.hint}")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody can be told, except by the exit code
+        click.echo(one_line(line), err=True)

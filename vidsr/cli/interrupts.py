@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM: the first ends the run in good order, the second ends the process.
+"""Ctrl+C, SIGTERM and a closed terminal: the first ends the run in good order, the second the process.
 
 Before there is a run, while its modules are loaded, Ctrl+C ends the process.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from vidsr.channel import StopSignal
 from vidsr.errors import InterruptedByUser, VidsrError
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if sys.platform != "win32":
+    _WORDS[signal.SIGHUP] = "hung up"
 
 
 class Interruption:
@@ -58,15 +61,21 @@ def interruptible() -> Iterator[Interruption]:
     The second one kills the process as if it had never been caught, even while it is inside a library. What a
     library makes of the first (OpenVINO, while it is loaded, an ImportError) is still the user's wish, and so
     it is where one makes nothing of it: what is yielded still knows. Work that is done by then stays done.
+
+    What is ignored stays so: it was meant so, by nohup or by a script that has begun this in the background.
     """
     interruption = Interruption()
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-        for known in _WORDS:
-            signal.signal(known, signal.SIG_DFL)
+        for known in before:
+            # a terminal that is closed says so more than once, the kernel and the shell each for itself
+            is_again = known not in (signal.SIGINT, signal.SIGTERM)
+            signal.signal(known, signal.SIG_IGN if is_again else signal.SIG_DFL)
         interruption.come(InterruptedByUser(_WORDS[signal.Signals(number)]))
 
-    before = {number: signal.signal(number, interrupt) for number in _WORDS}
+    before = {n: handler for n in _WORDS if (handler := signal.getsignal(n)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield interruption
     except VidsrError:

@@ -213,9 +213,10 @@ _FULL_STOP = re.compile(r"(?<=[^\s./\\])\.+$")
 
 
 def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:
-    click.echo(one_line(f"{label}{_FULL_STOP.sub('', message)}"), err=True)
-    if hint:
-        click.echo(one_line(f"Hint: {hint}"), err=True)
+    with contextlib.suppress(OSError):  # nobody can be told, except by the code
+        click.echo(one_line(f"{label}{_FULL_STOP.sub('', message)}"), err=True)
+        if hint:
+            click.echo(one_line(f"Hint: {hint}"), err=True)
     return code
 
 

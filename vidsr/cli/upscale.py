@@ -368,15 +368,17 @@ def open_renderer(style: ProgressStyle, stdout: IO[str] | None) -> Renderer:
     from vidsr.progress.json_lines import JsonRenderer
     from vidsr.progress.live import RichRenderer
     from vidsr.progress.plain_lines import PlainRenderer
-    from vidsr.progress.renderer import SilentRenderer
+    from vidsr.progress.renderer import SilentRenderer, UnheardRenderer
 
+    if sys.stderr is None and style != "json":  # Python's way of saying that the shell closed it (2>&-)
+        style = "none"
     console = Console(stderr=True, markup=False, emoji=False)
     if style == "auto":
         style = "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
     if style == "rich":
-        return RichRenderer(console)
+        return UnheardRenderer(RichRenderer(console))
     if style == "plain":
-        return PlainRenderer(sys.stderr)
+        return UnheardRenderer(PlainRenderer(sys.stderr))
     if style == "json":
         if stdout is None:  # Python's way of saying that the shell closed it (>&-)
             raise UsageError("standard output is closed", "--progress json goes there; plain goes elsewhere")

@@ -34,9 +34,9 @@ class JobResult:
 def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> Iterator[JobResult]:
     """Run the jobs in order, each when the result of the one before was taken.
 
-    Jobs whose output is there are skipped, unless they are to overwrite it. run: does one job and shows its
-    events. show: gets NextInQueue before each, and Failed behind one that failed or was interrupted. A job's
-    VidsrError ends that job only.
+    Jobs whose output is there when it is their turn are skipped, unless they are to overwrite it. run: does
+    one job and shows its events. show: gets NextInQueue before each, and Failed behind one that failed or was
+    interrupted. A job's VidsrError ends that job only.
 
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
@@ -47,7 +47,7 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
     frames = [_frames(job) if wanted else 0 for job, wanted in zip(jobs, to_do, strict=True)]
     failures = 0
     for number, (job, wanted) in enumerate(zip(jobs, to_do, strict=True)):
-        if not wanted:
+        if not wanted or _is_made_meanwhile(job):
             yield JobResult(job, "skipped")
             continue
         total = None if None in frames else sum(count or 0 for count in frames)
@@ -66,6 +66,14 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
         else:
             frames[number] = receipt.frames_written
             yield JobResult(job, "done", receipt)
+
+
+def _is_made_meanwhile(job: Job) -> bool:
+    """Whether another batch in the same folder, say, was there first."""
+    if job.overwrite or not job.output.exists():
+        return False
+    clear_up(job.output)
+    return True
 
 
 def _frames(job: Job) -> int | None:
