@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections.abc import Generator, Sequence
@@ -78,6 +79,8 @@ class Sink:
     written: list[tuple[int, int, int]] = field(default_factory=list)
     finished: bool = False
     seconds_per_frame: float = 0.0
+    frames_held: int = 0
+    may_finish: threading.Event | None = None
 
     def write(self, frame: Frame) -> None:
         if frame.index == self.fail_at:
@@ -86,6 +89,8 @@ class Sink:
         self.written.append((frame.index, frame.pts, int(frame.planes[0][3, 3])))
 
     def finish(self) -> None:
+        if self.may_finish is not None:
+            self.may_finish.wait()
         if self.fail_on_finish:
             raise TestError("encode")
         self.finished = True

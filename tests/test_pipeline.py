@@ -45,6 +45,26 @@ def test_threads_write_what_one_thread_writes(count: int, in_flight: int) -> Non
     assert result.frames_decoded == result.frames_upscaled == result.frames_written == count
 
 
+def test_the_end_of_the_frames_is_not_the_end_of_the_sink() -> None:
+    """An encoder that looks ahead gives the last frames long after it has got them."""
+    sink = Sink(frames_held=5, may_finish=threading.Event())
+    run = make_run(Source(20), Upscaler(), sink)
+    seen: list[Snapshot] = []
+
+    def look(snapshot: Snapshot) -> None:
+        seen.append(snapshot)
+        if snapshot.is_finishing:
+            assert sink.may_finish is not None
+            sink.may_finish.set()
+
+    assert not run.snapshot().is_finishing
+    run.start()
+    run.join(look)
+    at_the_end = next(snapshot for snapshot in seen if snapshot.is_finishing)
+    assert (at_the_end.frames_written, at_the_end.frames_held) == (20, 5)
+    assert sink.finished
+
+
 def test_a_short_tail_is_a_batch_of_its_own() -> None:
     upscaler = Upscaler(batch_size=4)
     run = make_run(Source(10), upscaler, Sink())

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from vidsr.progress import json_lines
+from vidsr.progress import json_lines, plain_lines
 from vidsr.progress.events import (
     Event,
     Finished,
@@ -28,8 +28,8 @@ from vidsr.progress.json_lines import JsonRenderer
 from vidsr.progress.live import RichRenderer
 from vidsr.progress.plain_lines import PlainRenderer
 from vidsr.progress.renderer import Renderer
-from vidsr.progress.speed import Speedometer, seconds_left
-from vidsr.progress.words import duration_words, size_words
+from vidsr.progress.speed import Speedometer
+from vidsr.progress.words import duration_words, position, size_words
 
 STARTED = Started(
     source="in.mkv",
@@ -78,10 +78,68 @@ def test_speed_is_that_of_the_recent_window() -> None:
 
 
 def test_time_left_is_unknown_without_a_total_or_a_speed() -> None:
-    assert seconds_left(50, 100, 2.0) == 25.0
-    assert seconds_left(50, None, 2.0) is None
-    assert seconds_left(50, 100, None) is None
-    assert seconds_left(120, 100, 2.0) == 0.0  # the total was an estimate
+    def left(done: int, started: Started | None) -> float | None:
+        meter = Speedometer()
+        meter.pace(working(0, 0.0), started)
+        return meter.pace(working(done, done / 2), started).seconds_left
+
+    assert left(50, STARTED) == 25.0
+    assert left(50, replace(STARTED, frames_total=None)) is None
+    assert left(50, None) is None
+    assert left(0, STARTED) is None
+    assert left(120, STARTED) == 0.0  # the total was an estimate
+
+
+def test_the_time_left_holds_what_the_encoder_has_still_to_do() -> None:
+    """2 frames a second, of each of which the encoder is at work for a fifth: 0.1 s for each it holds."""
+    meter = Speedometer()
+    meter.pace(working(0, 0.0), STARTED)
+    assert meter.pace(replace(working(50, 25.0), frames_held=40), STARTED).seconds_left == pytest.approx(29.0)
+    # a segment is closed, and the next one will be held as this one was: nothing jumps
+    assert meter.pace(replace(working(60, 30.0), frames_held=0), STARTED).seconds_left == pytest.approx(24.0)
+
+
+def finishing(held: int, elapsed: float = 60.0) -> Working:
+    return replace(working(100, elapsed), frames_held=held, is_finishing=True)
+
+
+def test_the_last_frames_in_the_encoder_are_no_end_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_lines, "PLAIN_SECONDS", 0.0)
+    plain, terminal = io.StringIO(), io.StringIO()
+    console = Console(file=terminal, force_terminal=True, width=100, color_system=None)
+    renderers: list[Renderer] = [PlainRenderer(plain), RichRenderer(console)]
+    for renderer in renderers:
+        with renderer:
+            for event in (NextInQueue(2, 2, "in.mkv", 100, 200, 0), STARTED, working(0, 1.0)):
+                renderer.show(event)
+            for held in (37, 1, 0):
+                renderer.show(finishing(held))
+    for shown in (plain.getvalue(), terminal.getvalue()):
+        assert "100 frames computed" in shown
+        assert "encoding the last 37 frames" in shown
+        assert "encoding the last frame" in shown
+        assert "closing the file" in shown
+        assert "99% of all frames" in shown
+        assert "100%" not in shown
+        assert " left" not in shown
+
+
+def test_programs_are_told_of_the_frames_in_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "JSON_SECONDS", 0.0)
+    stream = io.StringIO()
+    with JsonRenderer(stream) as renderer:
+        for event in (STARTED, working(0, 1.0), replace(working(50, 26.0), frames_held=12), finishing(37)):
+            renderer.show(event)
+    under_way, last = map(json.loads, stream.getvalue().splitlines()[-2:])
+    told = ("frames_done", "frames_held", "finishing", "fps", "seconds_left", "realtime_factor")
+    assert [under_way[name] for name in told] == [50, 12, False, 2.0, 26.2, 0.083]
+    assert [last[name] for name in told] == [100, 37, True, None, None, None]
+
+
+def test_a_share_is_not_100_before_everything_is_done() -> None:
+    long = replace(STARTED, frames_total=1000)
+    assert position(working(999, 1.0), long) == "999/1000 frames 99%"
+    assert position(working(1000, 1.0), long) == "1000/1000 frames 100%"
 
 
 @pytest.mark.parametrize(
@@ -237,6 +295,17 @@ def test_the_terminal_shows_bar_speed_queues_and_bottleneck() -> None:
     assert "1/12" in text
     assert "limited by upscale" in text
     assert "out.mkv: 100 frames" in text
+
+
+def test_a_terminal_without_such_signs_is_shown_others() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace")
+    with RichRenderer(Console(file=stream, force_terminal=True, width=100, color_system=None)) as renderer:
+        renderer.show(STARTED)
+        renderer.show(working(50, 26.0))
+    stream.flush()
+    assert b"decode [####..] 3/4 upscale [......] 1/12 encode" in raw.getvalue()
+    assert b"\\u" not in raw.getvalue()
 
 
 @pytest.mark.parametrize("name", ["[horriblesubs] film.mkv", "x[/y].mkv", "a:cat:b.mkv", "第1話　夜.mkv"])

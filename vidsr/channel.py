@@ -25,7 +25,7 @@ class StopSignal:
     """Set once, by whoever fails first or by the user; every stage checks it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may set it in the midst of `subscribe`
         self._listeners: list[Callable[[], None]] = []
         self._is_set = False
         self.reason: BaseException | None = None

@@ -53,8 +53,13 @@ class FrameUpscaler(Protocol):
 
 
 class FrameSink(Protocol):
-    """Takes finished frames in order; used by one thread."""
+    """Takes finished frames in order; used by one thread.
 
+    frames_held: how many of them it has not brought to an end, as encoders that look ahead; any thread asks.
+    """
+
+    @property
+    def frames_held(self) -> int: ...
     def write(self, frame: Frame) -> None: ...
 
     def finish(self) -> None:
@@ -75,7 +80,8 @@ class Snapshot:
     """Where a run stands.
 
     time: presentation time of the last written frame in seconds. decoded_queue, upscaled_queue: (items,
-    capacity). stages: in order of the flow.
+    capacity). stages: in order of the flow. is_finishing: the sink has all frames, of which it still holds
+    frames_held.
     """
 
     frames_decoded: int
@@ -86,6 +92,8 @@ class Snapshot:
     decoded_queue: tuple[int, int]
     upscaled_queue: tuple[int, int]
     stages: tuple[StageShare, ...]
+    frames_held: int = 0
+    is_finishing: bool = False
 
     @property
     def shares(self) -> tuple[tuple[str, float], ...]:
@@ -136,6 +144,7 @@ class Run:
         self._counts = {"decode": 0, "upscale": 0, "encode": 0}
         self._in_hand: deque[Frame] = deque()  # computed, and not yet in the queue
         self._last_written: Frame | None = None
+        self._is_finishing = False
         self._ended: dict[str, float] = {}
         self._begun = time.perf_counter()
         stages = (("decode", self._decode), ("upscale", self._upscale), ("encode", self._encode))
@@ -196,6 +205,8 @@ class Run:
                 StageShare(name, min(max(1 - seconds / elapsed, 0.0), 1.0))
                 for name, seconds in zip(self._counts, map(sum, zip(waited, idle, strict=True)), strict=True)
             ),
+            frames_held=self._sink.frames_held,
+            is_finishing=self._is_finishing,
         )
 
     def _decode(self) -> None:
@@ -242,6 +253,7 @@ class Run:
             self._sink.write(frame)
             self._last_written = frame
             self._counts["encode"] += 1
+        self._is_finishing = True
         self._sink.finish()
 
     def _guard(self, stage: str, work: Callable[[], None]) -> None:

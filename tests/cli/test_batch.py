@@ -20,7 +20,7 @@ from vidsr.errors import DeviceFailedError, InterruptedByUser, NoSpaceError, Out
 from vidsr.execute.batch import run_batch
 from vidsr.execute.resumable import run_resumable
 from vidsr.job import Job, RangeRequest, Receipt
-from vidsr.progress.events import Event, NextInQueue
+from vidsr.progress.events import Event, Failed, NextInQueue
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
 
 
 @pytest.mark.parametrize("failure", [NoSpaceError("full"), InterruptedByUser("interrupted")], ids=repr)
-def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Exception) -> None:
+def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: VidsrError) -> None:
     jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]
     begun: list[Job] = []
 
@@ -164,7 +164,22 @@ def test_what_would_end_every_job_ends_the_batch(tmp_path: Path, failure: Except
     with pytest.raises(type(failure)):
         list(run_batch(jobs, fail_second, show=events.append))
     assert begun == jobs[:2]
-    assert events[-1] == NextInQueue(2, 3, str(SAMPLE), 72, 216, 0)
+    assert events[-2:] == [
+        NextInQueue(2, 3, str(SAMPLE), 72, 216, 0),
+        Failed(str(SAMPLE), failure.message, failure.hint),
+    ]
+
+
+def test_what_another_batch_has_made_meanwhile_is_skipped(tmp_path: Path) -> None:
+    jobs = [Job(SAMPLE, tmp_path / f"{number}.mkv") for number in range(3)]
+
+    def run_one(job: Job) -> Receipt:
+        if job is jobs[0]:
+            jobs[1].output.write_bytes(b"made by another process")
+        return Receipt(job.output, 72, 72, 0, 2961, 1, 1.0)
+
+    results = list(run_batch(jobs, run_one, show=lambda _: None))
+    assert [result.outcome for result in results] == ["done", "skipped", "done"]
 
 
 class Network:

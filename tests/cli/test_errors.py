@@ -101,6 +101,33 @@ def test_a_mistake_gives_one_line_and_a_hint(
     assert (folder / "there.mkv").read_bytes() == b"something precious"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
+@pytest.mark.parametrize("style", ["plain", "rich", "auto"])
+@pytest.mark.parametrize("end", ["2>&-", "2>/dev/full"])
+def test_nobody_who_can_be_told_is_no_reason_not_to_do_it(
+    tmp_path: Path, repeat_2x: Path, style: str, end: str
+) -> None:
+    """Standard error is closed, as services have it, or the disk behind it is full."""
+    clip, output = tmp_path / "clip.mkv", tmp_path / "out.mkv"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=25:duration=0.4", "-c:v", "ffv1", clip
+    )
+    line = f'"$0" -m vidsr "$1" "$2" --weights "$3" --backend torch --progress {style} {end}'
+    words: list[str | Path] = ["sh", "-c", line, sys.executable, clip, output, repeat_2x]
+    assert subprocess.run(words, timeout=100, check=False).returncode == 0
+    assert output.exists()
+
+
+def test_the_present_folder_has_its_name_at_the_end_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dot, which is no full stop."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
+    assert run([str(SAMPLE), "out.mkv"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "Error: no permission to write in ."
+
+
 def test_the_nearest_model_is_offered(capsys: pytest.CaptureFixture[str]) -> None:
     run([str(SAMPLE), "out.mkv", "-m", "realesr-animevideo3"])
     assert "did you mean realesr-animevideov3?" in capsys.readouterr().err

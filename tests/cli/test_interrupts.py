@@ -1,4 +1,4 @@
-"""What becomes of Ctrl+C and SIGTERM where a library is at work.
+"""What becomes of Ctrl+C, SIGTERM and a closed terminal where a library is at work.
 
 Each in a process of its own: the one that runs the tests has workers and libraries with threads in it, and is
 nobody to send a signal to that may end it.
@@ -6,12 +6,15 @@ nobody to send a signal to that may end it.
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.paths import REPOSITORY
+from tests.paths import REPOSITORY, SAMPLE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
@@ -37,13 +40,14 @@ def library():
             raise
         raise becomes from None
 
-before = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)]
+signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+before = [signal.getsignal(known) for known in signals]
 try:
     with interruptible():
         library()
 except Exception as error:
     print(type(error).__name__, error, error.__cause__ and type(error.__cause__).__name__)
-print(before == [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM)])
+print(before == [signal.getsignal(known) for known in signals])
 """
 
 
@@ -63,7 +67,9 @@ def what_comes_out(number: str, becomes: str) -> str:
 
 
 @pytest.mark.parametrize("becomes", ["nothing else", "ImportError"])
-@pytest.mark.parametrize(("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated")])
+@pytest.mark.parametrize(
+    ("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated"), ("SIGHUP", "hung up")]
+)
 def test_what_a_library_makes_of_an_interrupt_is_an_interrupt(number: str, word: str, becomes: str) -> None:
     cause = None if becomes == "nothing else" else becomes
     assert what_comes_out(number, becomes) == f"InterruptedByUser {word} {cause}"
@@ -71,3 +77,152 @@ def test_what_a_library_makes_of_an_interrupt_is_an_interrupt(number: str, word:
 
 def test_errors_of_their_own_stay_what_they_are() -> None:
     assert what_comes_out("SIGINT", "NoSpaceError") == "NoSpaceError the disk is full None"
+
+
+def printed_by(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_was_ignored_stays_so(number: str) -> None:
+    """As nohup and shells give it to what they start in the background."""
+    program = f"""
+import os, signal
+from vidsr.cli.interrupts import interruptible
+signal.signal(signal.{number}, signal.SIG_IGN)
+with interruptible():
+    os.kill(os.getpid(), signal.{number})
+    print("goes on")
+print(signal.getsignal(signal.{number}).name)
+"""
+    assert printed_by(program) == "goes on\nSIG_IGN\n"
+
+
+def test_a_terminal_that_is_closed_says_so_again_while_a_run_is_saved() -> None:
+    program = """
+import os, signal
+from vidsr.cli.interrupts import interruptible
+from vidsr.errors import InterruptedByUser
+try:
+    with interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            print("saved")
+except InterruptedByUser as error:
+    print(error)
+"""
+    assert printed_by(program) == "saved\nhung up\n"
+
+
+SWALLOWED = """
+import importlib, os, signal, sys
+from vidsr.cli.main import main
+
+module, _, name = sys.argv[1].partition(":")
+*owner, name = name.split(".")
+place = importlib.import_module(module)
+for part in owner:
+    place = getattr(place, part)
+work = getattr(place, name)
+
+def interrupted(*words, **more):
+    setattr(place, name, work)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.write(2, b"nobody came\\n")
+    except Exception as error:
+        os.write(2, f"swallowed {error}\\n".encode())
+    return work(*words, **more)
+
+setattr(place, name, interrupted)
+main(sys.argv[2:])
+"""
+"""The command, in which the first signal comes in the midst of what swallows every exception."""
+
+
+def interrupted_at(place: str, *words: str | Path) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, place, *map(str, words)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    before, swallowed, after = done.stderr.partition("swallowed terminated\n")
+    assert swallowed, done.stderr
+    assert "Traceback" not in before + after
+    return done.returncode, after.splitlines()
+
+
+QUICK = ("--backend", "torch", "--precision", "fp32", "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        ("vidsr.execute.prepare:probe", None),
+        ("vidsr.execute.resumable:open_engine", None),
+        ("vidsr.pipeline:Run.snapshot", "some"),
+        ("vidsr.execute.resumable:join", "all"),
+        ("vidsr.media.verify.contents:read_packets", "all"),
+        ("vidsr.media.verify.pictures:Difference.of", "all"),
+    ],
+)
+def test_a_run_whose_interrupt_was_swallowed_is_interrupted(
+    tmp_path: Path, repeat_2x: Path, place: str, kept: str | None
+) -> None:
+    output = tmp_path / "out.mkv"
+    words = ("--weights", repeat_2x, *QUICK, "--segment", "8", "--progress", "plain")
+    code, said = interrupted_at(place, SAMPLE, output, *words)
+    assert code == 130
+    assert not output.exists()
+    if kept is None:
+        assert said[-1] == "Terminated"
+        return
+    message, hint = said[-2:]
+    found = re.fullmatch(r"Terminated; (\d+) of about 72 frames are finished and kept", message)
+    assert found is not None, said
+    assert hint == "Hint: run the same command again to continue"
+    assert int(found[1]) == 72 if kept == "all" else int(found[1]) < 72
+    assert len(list(tmp_path.iterdir())) == 1  # the folder of the job
+
+
+def test_a_batch_whose_interrupt_was_swallowed_begins_no_other_file(tmp_path: Path, repeat_2x: Path) -> None:
+    folder = tmp_path / "season"
+    folder.mkdir()
+    for name in ("1.mkv", "2.mkv"):
+        shutil.copy(SAMPLE, folder / name)
+    words = ("--weights", repeat_2x, *QUICK, "--progress", "plain")
+    code, said = interrupted_at("vidsr.media.write.writer:Writer.publish", "batch", folder, *words)
+    assert (code, said[-1]) == (130, "Terminated")
+    assert sorted(file.name for file in folder.iterdir()) == ["1.mkv", "1.upscaled.mkv", "2.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("vidsr.preview.moments:choose", ["preview", SAMPLE, "page.html", *QUICK, "--weights"]),
+        ("vidsr.preview.album:open_engine", ["preview", SAMPLE, "page.html", *QUICK, "--weights"]),
+        ("vidsr.estimate.survey:scan", ["estimate", SAMPLE, *QUICK, "--weights"]),
+        ("vidsr.estimate.survey:open_engine", ["estimate", SAMPLE, *QUICK, "--weights"]),
+        ("vidsr.metrics.compare:Reader", ["metrics", SAMPLE, SAMPLE, "--json"]),
+    ],
+)
+def test_so_are_the_other_commands(tmp_path: Path, repeat_2x: Path, place: str, words: list[str]) -> None:
+    words = [str(tmp_path / word) if word == "page.html" else word for word in words]
+    last = tmp_path / "found.json" if words[0] == "metrics" else repeat_2x
+    code, said = interrupted_at(place, *words, last)
+    assert (code, said[-1]) == (130, "Terminated")
+    assert list(tmp_path.iterdir()) == []

@@ -45,6 +45,30 @@ def test_an_unfinished_job_is_listed_with_how_to_continue(
     )
 
 
+def test_a_job_that_is_listed_elsewhere_says_where_its_command_was_given(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Path.cwd()
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    _, second = capsys.readouterr().out.splitlines()
+    assert second.endswith(f"; to continue, in {given}: vidsr in.mkv 'film one.mkv'")
+
+
+def test_a_folder_behind_jobs_is_told_how_to_be_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my films"
+    folder.mkdir()
+    assert run(["jobs", str(folder)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"Error: {folder} is a folder, and no command",
+        f"Hint: vidsr jobs list '{folder}' lists its jobs",
+    ]
+
+
 def test_the_present_folder_is_listed_without_words(
     unfinished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

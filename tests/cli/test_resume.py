@@ -203,19 +203,20 @@ def test_killed_at_thirty_random_moments_it_is_still_completed(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("sent", "word"), [("SIGINT", "Interrupted"), ("SIGTERM", "Terminated"), ("SIGHUP", "Hung up")]
+)
 def test_an_interrupted_run_saves_the_present_segment_and_says_how_to_go_on(
-    tmp_path: Path, parts: Parts, whole: tuple[Path, float], sent: signal.Signals
+    tmp_path: Path, parts: Parts, whole: tuple[Path, float], sent: str, word: str
 ) -> None:
     output = tmp_path / "out.mkv"
     process = begin(output, parts)
     wait_for_segments(process, output, 2)
-    process.send_signal(sent)
+    process.send_signal(signal.Signals[sent])
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
     *_, message, hint = said.strip().splitlines()
-    word = "Interrupted" if sent is signal.SIGINT else "Terminated"
     kept = re.fullmatch(rf"{word}; (\d+) of about 72 frames are finished and kept", message)
     assert kept is not None, said
     assert int(kept[1]) >= 16

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.paths import SAMPLE
+from tests.paths import REPOSITORY, SAMPLE
 from tests.reference_ffmpeg import ffmpeg
 from vidsr.cli.main import run
 
@@ -81,3 +84,25 @@ def test_a_filtered_output_is_told_why_it_differs(tmp_path: Path, capsys: pytest
     ffmpeg("-v", "error", "-i", SAMPLE, "-map", "0", "-c", "copy", "-c:v", "ffv1", "-vf", "hflip", turned)
     assert run(["verify", str(SAMPLE), str(turned)]) == 1
     assert "made with filters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("encoding", "marks"), [("utf-8", ["✓", "✗"]), ("cp1252", ["ok", "LOST"])])
+def test_what_is_lost_is_told_from_what_is_not_in_every_encoding(
+    tmp_path: Path, encoding: str, marks: list[str]
+) -> None:
+    """Windows has its old encodings for what goes into a pipe or a file: both signs became question marks."""
+    silent = tmp_path / "silent.mkv"
+    ffmpeg("-i", SAMPLE, "-map", "0:v", "-c", "copy", silent)
+    done = subprocess.run(
+        [sys.executable, "-m", "vidsr", "verify", str(SAMPLE), str(silent)],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        encoding=encoding,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 1
+    lines = [line.split() for line in done.stdout.splitlines()[:-1]]
+    assert sorted({mark for mark, *_ in lines}, key=marks.index) == marks
+    assert [mark for mark, name, *_ in lines if name == "streams"] == marks[1:]

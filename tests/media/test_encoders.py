@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -270,6 +271,37 @@ def test_values_an_encoder_knows_are_passed_on(clips: ClipShelf, tmp_path: Path)
     with av.open(str(output)) as container:
         keys = [packet.pts for packet in container.demux(video=0) if packet.is_keyframe and packet.size]
     assert keys == [0, 280, 560]
+
+
+def test_what_an_encoder_holds_is_known_to_the_last_packet(
+    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x265 that looks 12 frames ahead gives none of the first 12."""
+    options = (("x265-params", "rc-lookahead=12:bframes=3:b-adapt=0:frame-threads=1:pools=1"),)
+    settings = settings_for(EncoderRequest("libx265", options=options), source=YUV420, threads=1)
+    source = probe(clips("b_frames.mp4"))
+    output = tmp_path / "out.mkv"
+    planes = flat_planes(YUV420, 96, 64, 90)
+    held: list[int] = []
+    muxed: list[int] = []
+    mux = Writer._mux
+
+    def watching(writer: Writer, packets: Iterable[Any]) -> None:
+        mux(writer, packets)
+        muxed.append(writer.frames_held)
+
+    monkeypatch.setattr(Writer, "_mux", watching)
+    with Writer(output, source, settings, width=96, height=64, color=BT709, audio="none") as writer:
+        for number in range(30):
+            writer.write(Frame(planes, YUV420, BT709, number * 512, source.time_base, number, 512))
+            held.append(writer.frames_held)
+        deep = held[-1]
+        muxed.clear()
+        writer.finish()
+    assert held[:12] == list(range(1, 13))
+    assert deep >= 12
+    assert muxed == list(range(deep - 1, -1, -1))  # each when it is there, not all at the end
+    assert len(reference.decoded(output)) == 30
 
 
 def test_quality_out_of_range_is_refused() -> None:

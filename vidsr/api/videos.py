@@ -187,13 +187,8 @@ class _Course:
         self._changed = threading.Condition()
 
     def follow(self, work: Callable[[Show, StopSignal], Receipt], stop: StopSignal) -> None:
-        def show(event: Event) -> None:
-            if isinstance(event, Fetching):  # a download looks nowhere else; it is continued another time
-                stop.raise_reason()
-            self._put(event)
-
         try:
-            self.receipt = work(show, stop)
+            self.receipt = work(self._put, stop)
         except Stopped:
             self.error = stop.reason
         except BaseException as error:  # noqa: BLE001 (handed to whoever iterates, who raises it)

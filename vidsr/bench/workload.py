@@ -70,6 +70,8 @@ class ClipSource:
 class NullSink:
     """Takes frames and forgets them: a run without encoder."""
 
+    frames_held = 0
+
     def write(self, frame: Frame) -> None:
         pass
 

@@ -72,10 +72,12 @@ def batch(place: Path, name: str, into: Path | None, recursive: bool, dry_run: b
     results: list[JobResult] = []
     with _folders(job.output.parent for job in jobs):
         try:
-            with interruptible(), open_renderer(style, sys.stdout) as renderer:
+            with interruptible() as interruption, open_renderer(style, sys.stdout) as renderer:
 
                 def run(job: Job) -> Receipt:
-                    return upscale_job(job, on_event=renderer.show, resume=resume, segment_frames=segment)
+                    stop = interruption.new_stop()
+                    show = renderer.show
+                    return upscale_job(job, on_event=show, resume=resume, segment_frames=segment, stop=stop)
 
                 results.extend(run_batch(jobs, run, show=renderer.show))
         except VidsrError:  # which ends them all; why earlier files failed is said nowhere else
@@ -154,7 +156,7 @@ def _summarise(results: Sequence[JobResult]) -> int:
     counts = Counter(result.outcome for result in results)
     words = [f"{counts[outcome]} {outcome}" for outcome in ("done", "skipped", "failed") if counts[outcome]]
     files = "1 file" if len(results) == 1 else f"{len(results)} files"
-    click.echo(f"{files}: {', '.join(words)}", err=True)
+    _say(f"{files}: {', '.join(words)}")
     _name_failures(results)
     if counts["failed"]:
         return EXIT_SOME_FAILED
@@ -167,6 +169,11 @@ def _name_failures(results: Sequence[JobResult]) -> None:
         if result.error is not None:
             source, message = str(result.job.source), result.error.message
             place = "" if source in message else f"{source}: "
-            click.echo(one_line(f"Failed: {place}{message}"), err=True)
+            _say(f"Failed: {place}{message}")
             if result.error.hint:
-                click.echo(one_line(f"Hint: {result.error.hint}"), err=True)
+                _say(f"Hint: {result.error.hint}")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody can be told, except by the exit code
+        click.echo(one_line(line), err=True)

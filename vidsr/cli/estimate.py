@@ -155,7 +155,7 @@ def _survey(
         from vidsr.progress.words import fetching_words
 
     notes = Console(stderr=True, markup=False, emoji=False)
-    with interruptible(), notes.status("starting") as status:
+    with interruptible() as interruption, notes.status("starting") as status:
 
         def step(words: str) -> None:
             status.update(Text(words))
@@ -170,7 +170,15 @@ def _survey(
                     notes.print(f"Note: {event.text}", markup=False, highlight=False)
 
         return list(
-            survey(job, models=models, presets=encoder_presets, seconds=seconds, show=show, step=step)
+            survey(
+                job,
+                models=models,
+                presets=encoder_presets,
+                seconds=seconds,
+                show=show,
+                step=step,
+                stop=interruption.new_stop(),
+            )
         )
 
 

@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING
 import click
 
 from vidsr.cli.loading import loading
-from vidsr.errors import JobError, JobRunningError
+from vidsr.errors import JobError, JobRunningError, UsageError
 
 if TYPE_CHECKING:
     from vidsr.segments.listing import JobListing
 
 
-@click.group(invoke_without_command=True, short_help="List, export and clean unfinished jobs.")
+class _JobsGroup(click.Group):
+    """`vidsr jobs DIR` says what to write for that."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and _is_folder(Path(args[0])):
+            listing = shlex.join(["vidsr", "jobs", "list", args[0]])
+            raise UsageError(f"{args[0]} is a folder, and no command", f"{listing} lists its jobs")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_JobsGroup, invoke_without_command=True, short_help="List, export and clean unfinished jobs."
+)
 @click.pass_context
 def jobs(ctx: click.Context) -> None:
     """Long jobs that were stopped before their end.
@@ -142,7 +156,9 @@ def _words(job: JobListing) -> list[str]:
         + f"{size_words(contents.size_bytes)}, {duration_words(contents.seconds)} of work"
     ]
     if record is not None and not job.running:
-        lines.append(one_line(f"    begun {record.begun}; to continue: {record.command}"))
+        is_here = not record.folder or Path(record.folder) == Path.cwd()
+        place = "" if is_here else f", in {shlex.quote(record.folder)}"
+        lines.append(one_line(f"    begun {record.begun}; to continue{place}: {record.command}"))
     if job.unlisted and not job.running:
         takes_over = "the command that began the job takes over what is whole"
         lines.append(f"    and {_pieces(job)} that no journal lists; {takes_over}")

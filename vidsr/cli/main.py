@@ -13,6 +13,7 @@ import difflib
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -207,10 +208,15 @@ def _many_files_hint(error: click.UsageError) -> str | None:
     return None
 
 
+_FULL_STOP = re.compile(r"(?<=[^\s./\\])\.+$")
+"""Of a sentence, as click's are; not the name of the present folder."""
+
+
 def _fail(message: str, hint: str | None, code: int, *, label: str = "Error: ") -> int:
-    click.echo(one_line(f"{label}{message.rstrip('.')}"), err=True)
-    if hint:
-        click.echo(one_line(f"Hint: {hint}"), err=True)
+    with contextlib.suppress(OSError):  # nobody can be told, except by the code
+        click.echo(one_line(f"{label}{_FULL_STOP.sub('', message)}"), err=True)
+        if hint:
+            click.echo(one_line(f"Hint: {hint}"), err=True)
     return code
 
 

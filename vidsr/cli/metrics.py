@@ -76,12 +76,14 @@ def metrics(
     meeting = arrange(probe(a), probe(b), scale=scale)
     program, why_not = (None, None) if no_vmaf else _vmaf_program(ffmpeg)
     notes = Console(stderr=True, markup=False, emoji=False)
-    with interruptible(), notes.status("comparing") as status:
-        found = compare(
-            meeting,
-            ignore_times=ignore_times,
-            on_frame=lambda count: status.update(f"comparing: {count} frames"),
-        )
+    with interruptible() as interruption, notes.status("comparing") as status:
+
+        def on_frame(count: int) -> None:
+            interruption.check()
+            status.update(f"comparing: {count} frames")
+
+        found = compare(meeting, ignore_times=ignore_times, on_frame=on_frame)
+        interruption.check()
         if program is not None:
             status.update("VMAF")
             found = _with_vmaf(found, meeting, program)

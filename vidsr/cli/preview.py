@@ -146,8 +146,8 @@ def preview(
         lossless=lossless,
         layout=layout or "split",
     )
-    with interruptible(), open_renderer(words["progress"], sys.stdout) as renderer:
-        make_preview(wish, show=renderer.show)
+    with interruptible() as interruption, open_renderer(words["progress"], sys.stdout) as renderer:
+        make_preview(wish, show=renderer.show, stop=interruption.new_stop())
 
 
 preview.params += [param for param in upscale.params if param.name in _OF_THE_JOB]

@@ -233,7 +233,11 @@ def upscale(**words: Any) -> int:
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
-    with interruptible(), open_renderer(style, sys.stdout) as renderer, ExitStack() as stack:
+    with (
+        interruptible() as interruption,
+        open_renderer(style, sys.stdout) as renderer,
+        ExitStack() as stack,
+    ):
 
         def show(event: Event) -> None:
             if is_piped_in and isinstance(event, Started):
@@ -246,7 +250,8 @@ def upscale(**words: Any) -> int:
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
         try:
-            receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment)
+            stop = interruption.new_stop()
+            receipt = upscale_job(job, on_event=show, resume=resume, segment_frames=segment, stop=stop)
         except VidsrError as error:
             source = str(job.source)
             if is_piped_in:
@@ -363,15 +368,17 @@ def open_renderer(style: ProgressStyle, stdout: IO[str] | None) -> Renderer:
     from vidsr.progress.json_lines import JsonRenderer
     from vidsr.progress.live import RichRenderer
     from vidsr.progress.plain_lines import PlainRenderer
-    from vidsr.progress.renderer import SilentRenderer
+    from vidsr.progress.renderer import SilentRenderer, UnheardRenderer
 
+    if sys.stderr is None and style != "json":  # Python's way of saying that the shell closed it (2>&-)
+        style = "none"
     console = Console(stderr=True, markup=False, emoji=False)
     if style == "auto":
         style = "rich" if console.is_terminal and not console.is_dumb_terminal else "plain"
     if style == "rich":
-        return RichRenderer(console)
+        return UnheardRenderer(RichRenderer(console))
     if style == "plain":
-        return PlainRenderer(sys.stderr)
+        return UnheardRenderer(PlainRenderer(sys.stderr))
     if style == "json":
         if stdout is None:  # Python's way of saying that the shell closed it (>&-)
             raise UsageError("standard output is closed", "--progress json goes there; plain goes elsewhere")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -16,11 +17,15 @@ from vidsr.job import RangeRequest
 from vidsr.progress.words import one_line
 
 if TYPE_CHECKING:
-    from vidsr.media.verify import Check, Report
+    from vidsr.media.verify import Report
 
 EXIT_LOST = 1
 
 CHANGED_BY_FILTERS = frozenset({"frames", "time stamps", "shape", "rotation", "colours", "pictures"})
+
+SIGNS = ("✓", "✗")
+WORDS = ("ok  ", "LOST")
+"""Where the signs cannot be written, and both would become question marks (a pipe on Windows)."""
 
 DETAIL_WIDTH = 150
 """Longer sentences are for the JSON report."""
@@ -66,7 +71,7 @@ def verify(
     if as_json:
         click.echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:
-        for line in describe(report):
+        for line in describe(report, _marks(sys.stdout)):
             click.echo(one_line(line))
         if wish.is_whole and any(check.name == "frames" for check in report.failures):
             click.echo(
@@ -81,11 +86,11 @@ def verify(
     return 0 if report.ok else EXIT_LOST
 
 
-def describe(report: Report) -> Iterator[str]:
-    """Lines for people: one for each check, and the verdict."""
+def describe(report: Report, marks: tuple[str, str] = SIGNS) -> Iterator[str]:
+    """Lines for people: one for each check, and the verdict. marks: of a check that is passed, and failed."""
     width = max(len(check.name) for check in report.checks)
     for check in report.checks:
-        yield f"{_mark(check)} {check.name:<{width}}  {_shortened(check.detail)}"
+        yield f"{marks[not check.ok]} {check.name:<{width}}  {_shortened(check.detail)}"
     for gap in report.gaps:
         yield f"{report.source} is damaged: {gap}"
     failures = report.failures
@@ -95,8 +100,12 @@ def describe(report: Report) -> Iterator[str]:
         yield f"{report.output}: {len(failures)} of {len(report.checks)} checks failed"
 
 
-def _mark(check: Check) -> str:
-    return "✓" if check.ok else "✗"
+def _marks(stream: TextIO | None) -> tuple[str, str]:
+    try:
+        "".join(SIGNS).encode(getattr(stream, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return WORDS
+    return SIGNS
 
 
 def _shortened(detail: str) -> str:

@@ -6,7 +6,7 @@ A sink for the pipeline. It knows frames and packets, nothing of what the figure
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,10 @@ class CountingSink:
         self._count(self._encoder.encode(frame))
         self.groups[-1].entries.append(Entry(frame.pts, self._clock()))
 
+    @property
+    def frames_held(self) -> int:
+        return 0  # nobody looks
+
     def finish(self) -> None:
         self._close()
         self.finished_at = self._clock()
@@ -77,7 +81,7 @@ class CountingSink:
         if self.groups:
             self.groups[-1].closed_at = self._clock()
 
-    def _count(self, packets: Sequence[Packet[Any]]) -> None:
+    def _count(self, packets: Iterable[Packet[Any]]) -> None:
         for packet in packets:
             if packet.pts is not None:
                 self._sizes[packet.pts] = self._sizes.get(packet.pts, 0) + packet.size

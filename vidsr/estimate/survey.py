@@ -22,7 +22,7 @@ from vidsr.job import Job
 from vidsr.media.containers import OutputFormat
 from vidsr.media.write.plan import Fate, plan_streams
 from vidsr.presets import DEFAULT_MODEL
-from vidsr.progress.events import Show
+from vidsr.progress.events import Show, heeding
 from vidsr.progress.words import duration_words
 
 Step = Callable[[str], None]
@@ -30,21 +30,29 @@ Step = Callable[[str], None]
 
 
 def survey(
-    job: Job, *, models: Sequence[str], presets: Sequence[str], seconds: float, show: Show, step: Step
+    job: Job,
+    *,
+    models: Sequence[str],
+    presets: Sequence[str],
+    seconds: float,
+    show: Show,
+    step: Step,
+    stop: StopSignal | None = None,
 ) -> Iterator[Candidate]:
     """The job with each model and each encoder preset, best first (see `choose`).
 
     models, presets: none = the job's own. seconds: about how long each is tried. show: told of downloads
-    and notes.
+    and notes. stop: ends it where it is set.
 
     Raises UnknownNameError for a name that does not exist, and whatever a run of the job would raise.
     """
     if models and job.weights is not None:
         raise UsageError("--weights is one network; it cannot be combined with --models", "give one of them")
+    stop = stop or StopSignal()
+    show = heeding(show, stop.raise_reason)
     log: SourceLog | None = None
     for model in order_models(models) if models else [job.model]:
         engine: Engine | None = None
-        stop = StopSignal()
         of_model = replace(job, model=model)
         begun = time.perf_counter()
         step(f"{model or (job.weights.name if job.weights else DEFAULT_MODEL)}: loading")
@@ -52,6 +60,7 @@ def survey(
         for preset in order_presets(first.settings.name, presets) if presets else [job.encoder.preset]:
             tried = replace(of_model, encoder=replace(job.encoder, preset=preset))
             prepared = first if preset == job.encoder.preset else prepare(tried, show)
+            stop.raise_reason()
             if log is None:
                 step("reading the packets of the source")
                 log = _log(prepared)

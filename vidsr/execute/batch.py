@@ -35,9 +35,9 @@ class JobResult:
 def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show) -> Iterator[JobResult]:
     """Run the jobs in order, each when the result of the one before was taken.
 
-    Jobs whose output is there are skipped, unless they are to overwrite it. run: does one job and shows its
-    events. show: gets NextInQueue before each, and Failed behind one that failed. A job's VidsrError ends
-    that job only.
+    Jobs whose output is there when it is their turn are skipped, unless they are to overwrite it. run: does
+    one job and shows its events. show: gets NextInQueue before each, and Failed behind one that failed or was
+    interrupted. A job's VidsrError ends that job only.
 
     Raises what ENDS_ALL names; what the jobs before have made stays.
     """
@@ -48,7 +48,7 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
     frames = [_frames(job) if wanted else 0 for job, wanted in zip(jobs, to_do, strict=True)]
     failures = 0
     for number, (job, wanted) in enumerate(zip(jobs, to_do, strict=True)):
-        if not wanted:
+        if not wanted or _is_made_meanwhile(job):
             yield JobResult(job, "skipped")
             continue
         total = None if None in frames else sum(count or 0 for count in frames)
@@ -56,7 +56,8 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
         show(NextInQueue(number + 1, len(jobs), str(job.source), ahead, total, failures))
         try:
             receipt = run(job)
-        except ENDS_ALL:
+        except ENDS_ALL as error:
+            show(Failed(str(job.source), error.message, error.hint))
             raise
         except VidsrError as error:
             failures += 1
@@ -83,6 +84,14 @@ def _let_go(failure: VidsrError) -> None:
         return
     for error in chain:
         traceback.clear_frames(error.__traceback__)
+
+
+def _is_made_meanwhile(job: Job) -> bool:
+    """Whether another batch in the same folder, say, was there first."""
+    if job.overwrite or not job.output.exists():
+        return False
+    clear_up(job.output)
+    return True
 
 
 def _frames(job: Job) -> int | None:

@@ -39,7 +39,7 @@ from vidsr.execute.messages import (
     Wanted,
 )
 from vidsr.execute.together import divided, working_together
-from vidsr.execute.worker_process import serve
+from vidsr.execute.worker_process import OF_THE_TERMINAL, serve
 from vidsr.job import Job, Segment
 from vidsr.media.read.key_index import KeyIndex
 from vidsr.pipeline import TICK_SECONDS
@@ -261,12 +261,13 @@ def _without_main_module() -> Iterator[None]:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes begun in here ignore Ctrl+C from their first moment: being ignored is inherited."""
+    """Processes begun in here ignore the terminal's signals from the first: being ignored is inherited."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in OF_THE_TERMINAL}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -55,6 +55,10 @@ class CheckedWriter:
     writer: Writer
     written: int = 0
 
+    @property
+    def frames_held(self) -> int:
+        return self.writer.frames_held
+
     def write(self, frame: Frame) -> None:
         self.writer.write(frame)
         self.written += 1

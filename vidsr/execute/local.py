@@ -28,7 +28,7 @@ def run_straight(prepared: Prepared, engine: Engine, *, show: Show, stop: StopSi
         end = run.join(lambda snapshot: show(working(snapshot, engine)))
         damage = source.damage_in(prepared.frames_segment)
         elapsed = time.perf_counter() - begun
-        proof = prove(prepared, writer, (*damage, *writer.damage), show)
+        proof = prove(prepared, writer, (*damage, *writer.damage), show, stop)
         publish(writer, show)
 
     receipt = receipt_of(writer, frames_read=end.frames_decoded, elapsed_seconds=elapsed, damage=proof.damage)

@@ -36,6 +36,8 @@ class Progress:
     decoded_queue: tuple[int, int]
     upscaled_queue: tuple[int, int]
     stages: tuple[tuple[str, float], ...]
+    frames_held: int = 0
+    is_finishing: bool = False
 
     @classmethod
     def of(cls, snapshot: Snapshot, *, written_before: int = 0) -> Progress:
@@ -46,6 +48,8 @@ class Progress:
             snapshot.decoded_queue,
             snapshot.upscaled_queue,
             snapshot.shares,
+            snapshot.frames_held,
+            snapshot.is_finishing,
         )
 
 

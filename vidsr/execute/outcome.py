@@ -26,6 +26,8 @@ def working(snapshot: Snapshot, engine: Engine, *, frames_before: int = 0) -> Wo
         stages=snapshot.shares,
         bottleneck=snapshot.bottleneck,
         reused=_reused(engine),
+        frames_held=snapshot.frames_held,
+        is_finishing=snapshot.is_finishing,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidsr.channel import StopSignal
 from vidsr.damage import Damage
 from vidsr.errors import OutputError
 from vidsr.execute.prepare import Prepared
@@ -33,17 +34,19 @@ class Proof:
     damage: tuple[Damage, ...]
 
 
-def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Show) -> Proof:
+def prove(
+    prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Show, stop: StopSignal
+) -> Proof:
     """Verify a job's complete output.
 
     Nothing is compared if that was not wanted, or cannot be because it went to standard output (frames are
     counted there). Behind filters, and where colours are left out, the pictures are not the source's; then
     the frames are compared with what was written.
 
-    damage: what of the source could not be read.
+    damage: what of the source could not be read. stop: asked on the way.
 
-    Raises OutputError if something is lost that the damage does not explain. The file is kept under a name
-    that says so, because it must not be taken for a good one.
+    Raises what `stop` was set for, or OutputError if something is lost that the damage does not explain. The
+    file is kept then under a name that says so, because it must not be taken for a good one.
     """
     job = prepared.job
     if not job.verify or job.is_piped:
@@ -61,6 +64,7 @@ def prove(prepared: Prepared, writer: Writer, damage: Sequence[Damage], show: Sh
         container=writer.container,
         intent=_intent(prepared, writer),
         allow_network=job.allow_network,
+        checkpoint=stop.raise_reason,
     )
     known = tuple(damage)
     if not any(entry.kind in _OF_THE_CONTAINER for entry in damage):

@@ -36,7 +36,7 @@ from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.join import join
 from vidsr.media.write.target import check_name, check_target
 from vidsr.media.write.writer import Writer
-from vidsr.progress.events import Joining, Note, Show
+from vidsr.progress.events import Joining, Note, Show, heeding
 from vidsr.progress.words import duration_words
 from vidsr.segments.contents import Contents, JobRecord
 from vidsr.segments.coverage import missing
@@ -73,6 +73,7 @@ def run_resumable(
     process works on this output. KeyboardInterrupt becomes InterruptedByUser.
     """
     stop = stop or StopSignal()
+    show = heeding(show, stop.raise_reason)
     prepared = prepare(job, show)
     if job.is_piped:
         if len(prepared.devices) > 1:
@@ -237,7 +238,7 @@ class _LongRun:
                 writer.complete()
                 damage = (*united(filling.damage), *writer.damage)
                 elapsed = time.perf_counter() - begun
-                proof = prove(self.prepared, writer, damage, self.show)
+                proof = prove(self.prepared, writer, damage, self.show, self.stop)
                 self.workspace.announce_output(writer.temporary)
                 is_safe = publish(writer, self.show)
         receipt = receipt_of(writer, frames_read=filling.frames, elapsed_seconds=elapsed, damage=proof.damage)
@@ -265,6 +266,7 @@ class _LongRun:
             plan=plan_to_json(prepared),
             segment=prepared.frames_segment,
             frames_total=prepared.frames_expected,
+            folder=_here(),
         )
 
     def _refuse_a_changed_source(self, record: JobRecord) -> None:
@@ -316,6 +318,13 @@ class _LongRun:
 def _place_of(source: Path) -> str:
     """Where a job's source can be found from anywhere."""
     return str(source if is_address(source) else source.absolute())
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed meanwhile
+        return ""
 
 
 def _words_about(found: Contents, record: JobRecord) -> Iterator[str]:

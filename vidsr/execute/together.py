@@ -40,4 +40,6 @@ def working_together(reports: Sequence[Progress], frames_done: int, elapsed_seco
         upscaled_queue=(sum(items for items, _ in upscaled), sum(room for _, room in upscaled) or 1),
         stages=tuple(shares.items()),
         bottleneck=max(shares, key=lambda name: shares[name], default="upscale"),
+        frames_held=sum(report.frames_held for report in reports),
+        is_finishing=bool(reports) and all(report.is_finishing for report in reports),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -37,10 +38,16 @@ from vidsr.segments.workspace import Workspace
 
 PROGRESS_SECONDS = 0.3
 
+OF_THE_TERMINAL = [signal.SIGINT]
+"""Signals that reach every process begun in a terminal: Ctrl+C, its end. The parent decides what follows."""
+if sys.platform != "win32":
+    OF_THE_TERMINAL.append(signal.SIGHUP)
+
 
 def serve(job: Job, device: str, connection: Connection, cores: frozenset[int] | None) -> None:
     """The life of a worker. cores: to stay on, None = all (other workers may compute on the same CPU)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches every process; the parent decides
+    for number in OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
     if cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     process = _Process(job, connection)

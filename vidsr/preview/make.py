@@ -24,7 +24,7 @@ from vidsr.preview.clip import Layout, make_clip, panel_size
 from vidsr.preview.moments import Moment
 from vidsr.preview.outputs import Targets, check_folder
 from vidsr.preview.stills import restricted, undecorated
-from vidsr.progress.events import Note, Rendering, Show
+from vidsr.progress.events import Note, Rendering, Show, heeding
 
 CLIP_SECONDS = 4
 """How long a clip is whose range nobody named; it lies around the most detailed moment."""
@@ -53,6 +53,7 @@ def make_preview(preview: Preview, *, show: Show, stop: StopSignal | None = None
     show: called in this thread with every event. Raises a VidsrError for whatever cannot be done.
     """
     stop = stop or StopSignal()
+    show = heeding(show, stop.raise_reason)
     for model, _ in preview.networks:
         if model is not None:
             find_preset(model)  # a wrong name is told before anything is downloaded

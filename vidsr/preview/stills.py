@@ -124,6 +124,7 @@ class _Showing:
 
     on_picture: OnPicture
     count: int = 0
+    frames_held: int = 0
 
     def write(self, frame: Frame) -> None:
         self.on_picture(self.count, frame)

@@ -81,7 +81,9 @@ class Reused:
 class Working:
     """Where the run stands. Queues are (items, capacity); stages are shares of time at work.
 
-    frames_done: with those of earlier runs. reused: None where nothing is.
+    frames_done: that the encoder has, with those of earlier runs. reused: None where nothing is.
+    is_finishing: it has all of them, of which it still holds frames_held; those take a while where it looks
+    far ahead.
     """
 
     frames_done: int
@@ -92,6 +94,8 @@ class Working:
     stages: tuple[tuple[str, float], ...]
     bottleneck: str
     reused: Reused | None = None
+    frames_held: int = 0
+    is_finishing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +200,17 @@ Event = (
 
 Show = Callable[[Event], None]
 """Takes an event for people or programs; called in one thread."""
+
+
+def heeding(show: Show, check: Callable[[], None]) -> Show:
+    """The same, calling `check` first where work begins or goes on that asks nowhere else if it is wanted.
+
+    check: raises what ends the run. Of the other events some come while it is being ended.
+    """
+
+    def heed(event: Event) -> None:
+        if isinstance(event, Fetching | Started | Verifying | Rendering):
+            check()
+        show(event)
+
+    return heed

@@ -23,7 +23,6 @@ from vidsr.progress.events import (
     Working,
 )
 from vidsr.progress.lines import LineRenderer
-from vidsr.progress.speed import seconds_left
 from vidsr.progress.words import realtime_factor
 
 JSON_SECONDS = 0.5
@@ -50,7 +49,7 @@ class JsonRenderer(LineRenderer):
             case Note():
                 self._write("note", {"text": event.text})
             case Working():
-                fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+                pace = self._speed.pace(event, self._started)
                 if time.monotonic() - self._last_line_at < JSON_SECONDS:
                     return
                 self._last_line_at = time.monotonic()
@@ -60,10 +59,12 @@ class JsonRenderer(LineRenderer):
                     {
                         "frames_done": event.frames_done,
                         "frames_total": total,
+                        "frames_held": event.frames_held,
+                        "finishing": event.is_finishing,
                         "elapsed_seconds": round(event.elapsed_seconds, 3),
-                        "fps": _rounded(fps),
-                        "seconds_left": _rounded(seconds_left(event.frames_done, total, fps)),
-                        "realtime_factor": _rounded(realtime_factor(self._started, fps)),
+                        "fps": _rounded(pace.fps),
+                        "seconds_left": _rounded(pace.seconds_left),
+                        "realtime_factor": _rounded(realtime_factor(self._started, pace.fps)),
                         "decoded_queue": list(event.decoded_queue),
                         "upscaled_queue": list(event.upscaled_queue),
                         "busy": {name: round(share, 3) for name, share in event.stages},

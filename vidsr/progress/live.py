@@ -108,17 +108,20 @@ class RichRenderer:
 
     def _display(self, event: Working) -> Table:
         total = self._started.frames_total if self._started else None
-        fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+        pace = self._speed.pace(event, self._started)
         bar = ProgressBar(
-            total=total, completed=min(event.frames_done, total or 0), pulse=not event.frames_done, width=40
+            total=total,
+            completed=min(event.frames_done, total or 0),
+            pulse=not event.frames_done or event.is_finishing,
+            width=40,
         )
         head = Table.grid(padding=(0, 1))
-        head.add_row(bar, Text(position(event.frames_done, self._started), style="bold"))
-        speed = Text(speed_words(event, self._started, fps))
+        head.add_row(bar, Text(position(event, self._started), style="bold"))
+        speed = Text(speed_words(event, self._started, pace))
         stages = Text("decode ")
-        stages.append_text(_gauge(*event.decoded_queue))
+        stages.append_text(self._gauge(*event.decoded_queue))
         stages.append(" upscale ")
-        stages.append_text(_gauge(*event.upscaled_queue))
+        stages.append_text(self._gauge(*event.upscaled_queue))
         stages.append(" encode")
         stages.append(f"   limited by {event.bottleneck}", style="dim")
         body = Table.grid()
@@ -138,10 +141,10 @@ class RichRenderer:
         )
         return row
 
-
-def _gauge(items: int, capacity: int) -> Text:
-    cells = 6
-    filled = round(items / capacity * cells)
-    return Text.assemble(
-        "[", ("■" * filled, "cyan"), ("·" * (cells - filled), "dim"), f"] {items}/{capacity}"
-    )
+    def _gauge(self, items: int, capacity: int) -> Text:
+        full, free = "#." if self._console.options.ascii_only else "■·"
+        cells = 6
+        filled = round(items / capacity * cells)
+        return Text.assemble(
+            "[", (full * filled, "cyan"), (free * (cells - filled), "dim"), f"] {items}/{capacity}"
+        )

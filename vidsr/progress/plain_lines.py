@@ -59,12 +59,12 @@ class PlainRenderer(LineRenderer):
             case Note():
                 self._print(f"Note: {event.text}")
             case Working():
-                fps = self._speed.update(event.elapsed_seconds, event.frames_done)
+                pace = self._speed.pace(event, self._started)
                 if self._is_due("frames"):
                     decoded, upscaled = event.decoded_queue, event.upscaled_queue
                     self._print(
-                        f"{position(event.frames_done, self._started)}, "
-                        f"{speed_words(event, self._started, fps)}, "
+                        f"{position(event, self._started)}, "
+                        f"{speed_words(event, self._started, pace)}, "
                         f"queues {decoded[0]}/{decoded[1]} {upscaled[0]}/{upscaled[1]}, "
                         f"limited by {event.bottleneck}" + self._overall(event.frames_done)
                     )

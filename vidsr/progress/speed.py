@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidsr.progress.events import Started, Working
+
 SPEED_WINDOW_SECONDS = 20.0
 """fps is measured over this window, so that the time left follows the content and not the start-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Frames a second, and seconds to the end of the job's frames; None where they are not known.
+
+    Behind the last frame neither is: encoders give the frames that they hold at any speed.
+    """
+
+    fps: float | None
+    seconds_left: float | None
 
 
 class Speedometer:
@@ -11,6 +28,7 @@ class Speedometer:
 
     def __init__(self) -> None:
         self._marks: list[tuple[float, int]] = []
+        self._most_held = 0
 
     def update(self, elapsed_seconds: float, frames: int) -> float | None:
         """None until a frame has been finished."""
@@ -23,8 +41,16 @@ class Speedometer:
             return None
         return (frames - first_frames) / (elapsed_seconds - first_time)
 
+    def pace(self, event: Working, started: Started | None) -> Pace:
+        """What is known of the speed with this event.
 
-def seconds_left(done: int, total: int | None, fps: float | None) -> float | None:
-    if total is None or not fps:
-        return None
-    return max(total - done, 0) / fps
+        The time left is that of the frames to come, and that which the encoder will need for those it holds
+        when the last one has come: as many as it ever held, each for as long as it is at work on one.
+        """
+        self._most_held = max(self._most_held, event.frames_held)
+        fps = self.update(event.elapsed_seconds, event.frames_done)
+        if event.is_finishing or fps is None:
+            return Pace(None, None)
+        total = None if started is None else started.frames_total
+        behind = self._most_held * dict(event.stages).get("encode", 0.0)
+        return Pace(fps, None if total is None else (max(total - event.frames_done, 0) + behind) / fps)

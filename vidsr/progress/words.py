@@ -17,7 +17,7 @@ from vidsr.progress.events import (
     Verifying,
     Working,
 )
-from vidsr.progress.speed import seconds_left
+from vidsr.progress.speed import Pace
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -52,7 +52,8 @@ def queue_words(event: NextInQueue) -> str:
 
 def overall_words(queue: NextInQueue, done: int) -> str:
     """done: frames of this file and those before."""
-    share = f", {min(done / queue.frames_total, 1):.0%} of all frames" if queue.frames_total else ""
+    percent = min(100 * done // queue.frames_total, 99) if queue.frames_total else 0  # 100 when all is over
+    share = f", {percent}% of all frames" if queue.frames_total else ""
     return f"file {queue.number} of {queue.files}{share}"
 
 
@@ -123,24 +124,35 @@ def damage_lines(damage: Sequence[str]) -> list[str]:
     return lines
 
 
-def position(done: int, started: Started | None) -> str:
+def position(event: Working, started: Started | None) -> str:
+    done = event.frames_done
+    if event.is_finishing:
+        return f"{done} frames computed"  # 100% would say that it is over
     if started is None or started.frames_total is None:
         return f"{done} frames"
     total = f"{'' if started.frames_total_is_exact else '~'}{started.frames_total}"
-    percent = f" {min(done / started.frames_total, 1):.0%}" if started.frames_total else ""
+    percent = f" {min(100 * done // started.frames_total, 100)}%" if started.frames_total else ""
     return f"{done}/{total} frames{percent}"
 
 
-def speed_words(event: Working, started: Started | None, fps: float | None) -> str:
-    if fps is None:
+def speed_words(event: Working, started: Started | None, pace: Pace) -> str:
+    if event.is_finishing:
+        return finishing_words(event.frames_held)
+    if pace.fps is None:
         return f"{duration_words(event.elapsed_seconds)} elapsed, first frames under way"
-    words = f"{fps:.2f} fps"
-    if (realtime := realtime_factor(started, fps)) is not None:
+    words = f"{pace.fps:.2f} fps"
+    if (realtime := realtime_factor(started, pace.fps)) is not None:
         words += f" ({realtime:.3g}x real time)"
-    left = seconds_left(event.frames_done, started.frames_total if started else None, fps)
-    if left is not None:
-        words += f", {duration_words(left)} left"
+    if pace.seconds_left is not None:
+        words += f", {duration_words(pace.seconds_left)} left"
     return words
+
+
+def finishing_words(held: int) -> str:
+    """held: frames in the encoder, behind which no other will come."""
+    if not held:
+        return "closing the file"
+    return f"encoding the last {'frame' if held == 1 else f'{held} frames'}"
 
 
 def duration_words(seconds: float) -> str:

@@ -45,6 +45,7 @@ class JobRecord:
     identity: what must not change while it is continued. plan: JSON values from which the segments can be
     put together without the command line (the executor's own). segment: the part of the source that is
     wanted. frames_total: how many frames are expected in all; None if nobody knows. begun: local time.
+    folder: in which the command was given; empty where that is not known.
     """
 
     source: str
@@ -54,6 +55,7 @@ class JobRecord:
     plan: dict[str, Any]
     segment: Segment
     frames_total: int | None
+    folder: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -6,6 +6,7 @@ scales or converts a picture, and knows neither files nor the source's other str
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -114,11 +115,14 @@ class FrameEncoder:
         what = f"frame {frame.index} ({float(frame.time):.3f} s)"
         return [packet for shown in ready for packet in self._encode_picture(shown, what)]
 
-    def flush(self) -> list[Packet[Any]]:
-        """What the encoder still held back; it takes no more frames. Raises EncoderError."""
-        held = () if self._post is None else self._post.flush()
-        packets = [packet for picture in held for packet in self._encode_picture(picture, "to finish")]
-        return packets + self._encode(None, "to finish")
+    def flush(self) -> Iterator[Packet[Any]]:
+        """What the encoder still held back, each packet when it is ready; it takes no more frames.
+
+        With an encoder that looks far ahead that may take minutes. Raises EncoderError on the way.
+        """
+        for picture in () if self._post is None else self._post.flush():
+            yield from self._encode_picture(picture, "to finish")
+        yield from self._encoded(None, "to finish")
 
     def _encode_picture(self, picture: VideoFrame, what: str) -> list[Packet[Any]]:
         coded = self._packed(picture)
@@ -136,9 +140,12 @@ class FrameEncoder:
             return picture
         return self._packer.reformat(picture, format=coded)
 
-    def _encode(self, picture: VideoFrame | None, what: str) -> list[Packet[Any]]:
+    def _encode(self, picture: VideoFrame, what: str) -> list[Packet[Any]]:
+        return list(self._encoded(picture, what))
+
+    def _encoded(self, picture: VideoFrame | None, what: str) -> Iterator[Packet[Any]]:
         try:
-            return list(self.context.encode(picture))
+            yield from self.context.encode_lazy(picture)
         except av.error.FFmpegError as error:
             raise EncoderError(f"{self._settings.name} refused {what}: {reason(error)}") from error
 

@@ -8,7 +8,7 @@ they worked is used, except the damage that is known already.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +67,7 @@ def verify(
     intent: Intent | None = None,
     full: bool = False,
     allow_network: bool = False,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> Report:
     """Compare an output with the source it was made of.
 
@@ -75,7 +76,7 @@ def verify(
     held against the output. notes: the writer's announcements. container: of the output, None = by
     its suffix. intent: what a job with filters or of a gray output wrote; None = the pictures should be the
     source's own. full: look at every picture instead of some. allow_network: whether the source may be an
-    address, and a playlist that leads elsewhere.
+    address, and a playlist that leads elsewhere. checkpoint: called on the way; what it raises ends it.
 
     Raises SourceError if the source cannot be read, UsageError for a selection it does not have or a
     suffix of no known container. An output that cannot be read is no exception but a failed check.
@@ -95,12 +96,12 @@ def verify(
     carried, surplus = pair_streams(with_tags_of(followed, plans), made)
 
     packets = (Fate.COPY, Fate.CONVERT, Fate.COVER)
-    theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets})
+    theirs = read_contents(info, {c.plan.stream.index for c in carried if c.plan.fate in packets}, checkpoint)
     wanted_part = segment or Segment()
     gaps = tuple(gap for gap in theirs.gaps if gap.pts is None or gap.pts in wanted_part)
 
     def compare() -> Iterator[Check]:
-        ours = read_contents(made, {c.found.index for c in carried if c.found is not None})
+        ours = read_contents(made, {c.found.index for c in carried if c.found is not None}, checkpoint)
         trouble = "; ".join(ours.troubles)
         yield Check("file", not trouble, "readable", trouble or "readable", trouble or made.format_name)
         clock = _moved(timeline, theirs, ours, segment) if container.muxer == "nut" else timeline
@@ -134,7 +135,14 @@ def verify(
             yield from check_not_blank(theirs, ours, intent, clock)
             return
         pictures = PictureCheck(
-            theirs, ours, match, color=source_color(info), target=wanted, damage=damage, full=full
+            theirs,
+            ours,
+            match,
+            color=source_color(info),
+            target=wanted,
+            damage=damage,
+            full=full,
+            checkpoint=checkpoint,
         )
         yield from pictures.checks()
 

@@ -99,10 +99,13 @@ class Contents:
         return self.packets[self.info.video_index]
 
 
-def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
+def read_contents(
+    info: SourceInfo, streams: Collection[int], checkpoint: Callable[[], None] = lambda: None
+) -> Contents:
     """Demux a file once.
 
     streams: indices of those whose payloads matter beside the main video's time stamps; others are skipped.
+    checkpoint: called with every packet.
 
     Raises SourceError if the file can no longer be opened.
     """
@@ -113,7 +116,7 @@ def read_contents(info: SourceInfo, streams: Collection[int]) -> Contents:
             for stream in container.streams
             if isinstance(stream, AttachmentStream)
         }
-        logs, gaps = _read_logs(container, info, {info.video_index, *streams}, troubles.append)
+        logs, gaps = _read_logs(container, info, {info.video_index, *streams}, troubles.append, checkpoint)
     times = _frame_times(info, logs[info.video_index])
     return Contents(info, logs, times, attachments, tuple(troubles), tuple(gaps))
 
@@ -127,12 +130,16 @@ def read_beside_video(contents: Contents) -> Contents:
     """
     info = contents.info
     with info.open() as container:
-        beside, _ = _read_logs(container, info, contents.packets.keys() - {info.video_index}, lambda _: None)
+        beside, _ = _read_logs(container, info, contents.packets.keys() - {info.video_index})
     return replace(contents, packets=contents.packets | beside)
 
 
 def _read_logs(
-    container: InputContainer, info: SourceInfo, streams: Collection[int], on_error: Callable[[str], None]
+    container: InputContainer,
+    info: SourceInfo,
+    streams: Collection[int],
+    on_error: Callable[[str], None] = lambda _: None,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> tuple[dict[int, PacketLog], list[Damage]]:
     """What of some streams is in the container, all others passed over, and what FFmpeg said of it."""
     codecs = {stream.index: stream.codec for stream in info.streams}
@@ -147,6 +154,7 @@ def _read_logs(
     last_pts: int | None = None
     with listening(ERROR) as heard:
         for packet in read_packets(container, wanted, on_error):
+            checkpoint()
             index = packet.stream.index
             is_video = index == info.video_index
             payload = None if is_video else essential(memoryview(packet), codecs.get(index))

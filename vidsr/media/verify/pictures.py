@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from vidsr.damage import Damage
@@ -134,15 +134,16 @@ class PictureCheck:
         target: Color,
         damage: Sequence[Damage],
         full: bool,
+        checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         """color, target: what the samples of source and output mean, nothing unspecified.
 
         damage: where the source cannot be decoded as it should be; from there to the next key frame nothing
-        is compared.
+        is compared. checkpoint: called with every picture.
         """
         self._source, self._output = source, output
         self._color, self._target = color, target
-        self._full = full
+        self._full, self._checkpoint = full, checkpoint
         self._seekable = not match.has_decoded and not full
         spoilt = _spoilt(source, match.source_times, damage)
         self._pairs = [pair for pair in match.pairs if pair[0] not in spoilt]
@@ -196,6 +197,7 @@ class PictureCheck:
             source_frames = source.pick(list(theirs))
             window: dict[int, Signature | None] = {}
             for picked in output.pick(list(ours)):
+                self._checkpoint()
                 k = ours.pop(picked.pts)
                 while k + self._reach > max(window, default=-1):
                     there = next(source_frames, None)

@@ -35,10 +35,10 @@ def join(
     reorder: the largest of all segments. stop: asked between packets. on_file: told how many files are done.
 
     Raises DamagedSegmentError, JobError if a file was made by another build of the encoder, NoSpaceError,
-    OutputError, Stopped.
+    OutputError, and what `stop` was set for.
     """
     for packet in with_dts(_packets(files, writer, on_file), reorder):
-        stop.check()
+        stop.raise_reason()
         writer.write_packet(packet)
 
 

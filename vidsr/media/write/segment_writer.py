@@ -44,7 +44,7 @@ class PacketMaker(Protocol):
     @property
     def time_base(self) -> Fraction: ...
     def encode(self, frame: Frame) -> list[Packet[Any]]: ...
-    def flush(self) -> list[Packet[Any]]: ...
+    def flush(self) -> Iterable[Packet[Any]]: ...
     def close(self) -> None: ...
 
 
@@ -135,6 +135,12 @@ class SegmentWriter:
         self._failed = False
         self._empty_told = 0
         self._last_finished = time.perf_counter()
+
+    @property
+    def frames_held(self) -> int:
+        """How many frames the encoder has taken and not given back; any thread may ask."""
+        present = self._open
+        return 0 if present is None else max(present.frames - len(present.stamps), 0)
 
     def write(self, frame: Frame) -> None:
         """Raises FrameSizeError, FrameFormatError, EncoderError, NoSpaceError, OutputError."""

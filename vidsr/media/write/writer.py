@@ -227,6 +227,11 @@ class Writer:
         self._mux_beside(frame.time)
         self._times.append(frame.pts)
 
+    @property
+    def frames_held(self) -> int:
+        """How many frames the encoder has taken and not given back; any thread may ask."""
+        return max(len(self._times) - self._muxed_frames, 0)
+
     def write_packet(self, packet: Packet[Any]) -> None:
         """Take a packet of another FrameEncoder with the same settings, instead of frames; in decoding order.
 
