@@ -5,6 +5,7 @@ What is expected comes from each recording alone, as ffmpeg reads it.
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -154,6 +155,33 @@ def test_a_clock_that_begins_anew_of_itself_is_not_a_new_one(tmp_path: Path) -> 
     ):
         path.write_bytes(b"".join(map(pack, ticks)))
         assert find_step_back(path, "mpeg", 0, path.stat().st_size).step == step
+
+
+@pytest.mark.parametrize("name", ["joined.ts", "joined.m2ts", "joined.vob"])
+def test_no_more_of_a_file_is_read_than_is_asked_about(
+    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where stamps step back on one clock, each picture asks about the few bytes since the one before."""
+    part = parts_of(clips(name))[1].read_bytes()
+    path = tmp_path / name
+    path.write_bytes(part * (8 * 1024 * 1024 // len(part)))
+    reads: list[int] = []
+
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size) or b""
+            reads.append(len(data))
+            return data
+
+    def opened(path: Path, mode: str) -> Counted:
+        return Counted(path, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
+    format_name = "mpegts" if "ts" in path.suffix else "mpeg"
+    join = len(part)
+    assert find_step_back(path, format_name, join - 30_000, join + 20_000).step is not None
+    assert find_step_back(path, format_name, join + 20_000, join + 20_100).step is None
+    assert sum(reads) < 60_000
 
 
 def test_rubbish_between_transport_packets_is_passed_over(clips: ClipShelf, tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def _transport_packets(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[i
     base = begin
     while base < end:
         file.seek(base)
-        chunk = np.frombuffer(file.read(_CHUNK_BYTES), np.uint8)
+        wanted = min(_CHUNK_BYTES, end - base + _ALIGNED_PACKETS * max(_SIZES))
+        chunk = np.frombuffer(file.read(wanted), np.uint8)
         aligned = _alignment(chunk)
         if aligned is None:
             if len(chunk) < _CHUNK_BYTES:
