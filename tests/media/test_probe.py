@@ -98,6 +98,19 @@ def test_of_a_long_film_some_clusters_tell_how_many_frames_it_has(tmp_path: Path
     assert probe(live).frame_count_origin != "sampled"  # its clusters do not say where they end
 
 
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_clusters_shorter_than_a_picture_tell_the_number_too(tmp_path: Path, b_frames: int) -> None:
+    """As where pictures are so large that each ends one: then every other one holds sound alone."""
+    path = tmp_path / "film.mkv"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=60", "-f", "lavfi", "-i",
+        "sine=duration=60:sample_rate=48000", "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames),
+        "-c:a", "aac", "-cluster_time_limit", "40", path,
+    )  # fmt: skip
+    info = probe(path)
+    assert (info.frame_count_estimate, info.frame_count_origin) == (1500, "duration x rate")
+
+
 def test_a_constant_rate_gives_the_number_of_a_long_film(tmp_path: Path) -> None:
     """Some clusters would say it less well."""
     path = tmp_path / "film.mkv"
