@@ -157,31 +157,57 @@ def test_a_clock_that_begins_anew_of_itself_is_not_a_new_one(tmp_path: Path) -> 
         assert find_step_back(path, "mpeg", 0, path.stat().st_size).step == step
 
 
-@pytest.mark.parametrize("name", ["joined.ts", "joined.m2ts", "joined.vob"])
-def test_no_more_of_a_file_is_read_than_is_asked_about(
-    clips: ClipShelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Where stamps step back on one clock, each picture asks about the few bytes since the one before."""
-    part = parts_of(clips(name))[1].read_bytes()
-    path = tmp_path / name
-    path.write_bytes(part * (8 * 1024 * 1024 // len(part)))
-    reads: list[int] = []
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each reading of a file gives."""
+    given: list[int] = []
 
     class Counted(io.FileIO):
         def read(self, size: int | None = -1, /) -> bytes:
             data = super().read(-1 if size is None else size) or b""
-            reads.append(len(data))
+            given.append(len(data))
             return data
 
     def opened(path: Path, mode: str) -> Counted:
         return Counted(path, mode)
 
-    monkeypatch.setattr(Path, "open", opened)
+    monkeypatch.setattr("vidsr.media.read.program_clock.Path.open", opened)
+    return given
+
+
+@pytest.mark.parametrize("name", ["joined.ts", "joined.m2ts", "joined.vob"])
+def test_no_more_of_a_file_is_read_than_is_asked_about(
+    clips: ClipShelf, tmp_path: Path, request: pytest.FixtureRequest, name: str
+) -> None:
+    """Where stamps step back on one clock, each picture asks about the few bytes since the one before."""
+    part = parts_of(clips(name))[1].read_bytes()
+    path = tmp_path / name
+    path.write_bytes(part * (8 * 1024 * 1024 // len(part)))
+    reads: list[int] = request.getfixturevalue("reads")
     format_name = "mpegts" if "ts" in path.suffix else "mpeg"
     join = len(part)
     assert find_step_back(path, format_name, join - 30_000, join + 20_000).step is not None
     assert find_step_back(path, format_name, join + 20_000, join + 20_100).step is None
     assert sum(reads) < 60_000
+
+
+def test_a_stream_torn_at_many_places_is_not_read_over_and_over(
+    clips: ClipShelf, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """As bad reception leaves it: 50 bytes are lost of every 100 packets."""
+    part = parts_of(clips("joined.ts"))[1].read_bytes()
+    part = part[: len(part) // 18800 * 18800]
+    torn = b"".join(part[place : place + 18750] for place in range(0, len(part), 18800))
+    path, times = tmp_path / "in.ts", 3 * 1024 * 1024 // len(part)
+    path.write_bytes(torn * times)
+    reads: list[int] = request.getfixturevalue("reads")
+    begin = 0
+    steps = 0
+    while (found := find_step_back(path, "mpegts", begin, len(torn) * times)).step is not None:
+        begin = found.step
+        steps += 1
+    assert steps == times - 1
+    assert sum(reads) < 300_000 * (len(part) // 18800 + 2) * times
 
 
 def test_rubbish_between_transport_packets_is_passed_over(clips: ClipShelf, tmp_path: Path) -> None:
