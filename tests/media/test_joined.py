@@ -15,6 +15,7 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import BT601, frames_of, remake
+from vidsr.media.read.continuation import is_one_run
 from vidsr.media.read.key_index import KeyIndex
 from vidsr.media.read.locate import frames_before, locate_frames, locate_times, presentation_times
 from vidsr.media.read.probe import probe
@@ -208,6 +209,30 @@ def test_a_stream_torn_at_many_places_is_not_read_over_and_over(
         steps += 1
     assert steps == times - 1
     assert sum(reads) < 300_000 * (len(part) // 18800 + 2) * times
+
+
+def test_for_many_places_a_long_file_is_looked_through_once(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A clock in every 50th packet, laid out by hand after ISO 13818-1; in the last tenth it begins anew."""
+    packets = []
+    for number in range(1600):
+        ticks = 3600 * (number if number < 1440 else number - 1440)
+        clock = (ticks << 15 | 0x7E00).to_bytes(6, "big")
+        packets.append(b"\x47\x01\x00\x20\xb7\x10" + clock + bytes(176))
+        packets += [b"\x47\x1f\xff\x10" + bytes(184)] * 49
+    path = tmp_path / "in.ts"
+    path.write_bytes(b"".join(packets))
+    size = path.stat().st_size
+    reads: list[int] = request.getfixturevalue("reads")
+    places = [size * k // 20 for k in (*range(21), 3, 18, 19)]
+    found = [is_one_run(path, "mpegts", place) for place in places]
+    assert found == [place <= 1440 * 50 * 188 for place in places]
+    assert size > 14_000_000
+    assert sum(reads) < size + 20 * 1_500_000
+    with path.open("r+b") as file:
+        file.truncate(1440 * 50 * 188)
+    assert is_one_run(path, "mpegts", size)
 
 
 def test_rubbish_between_transport_packets_is_passed_over(clips: ClipShelf, tmp_path: Path) -> None:
