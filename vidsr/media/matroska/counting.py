@@ -27,6 +27,9 @@ large pictures, every other one holds sound alone), so what a single one has by 
 _ENOUGH_PARTS = 1000
 """Heads of elements, likewise, where there are few blocks among much sound."""
 
+_MOST_UNUSUAL = 100
+"""Times as long as the middle one of all groups: what lasts longer than that, by its clusters, is torn."""
+
 _MOST_CLUSTERS = 50_000
 """That are walked through; of 5 s each they last for three days."""
 
@@ -80,14 +83,16 @@ def _projected(counting: _Counting, clusters: list[Element]) -> int:
     *body, last = clusters
     total = Fraction(counting.blocks(last))
     bounds = [len(body) * k // (MOST_LOOKED_INTO - 1) for k in range(MOST_LOOKED_INTO)]
-    for begin, end in pairwise(bounds):
+    times = [counting.time(clusters[bound]) for bound in bounds]
+    lengths = [after - before for before, after in pairwise(times)]
+    longest = _MOST_UNUSUAL * sorted(lengths)[len(lengths) // 2]
+    for (begin, end), group_lasts in zip(pairwise(bounds), lengths, strict=True):
         seen, after, enough = counting.blocks(clusters[begin]), begin + 1, counting.parts_read + _ENOUGH_PARTS
         while after < end and seen < FEWEST_SEEN and counting.parts_read < enough:
             seen += counting.blocks(clusters[after])
             after += 1
         lasts = counting.time(clusters[after]) - counting.time(clusters[begin])
-        group_lasts = counting.time(clusters[end]) - counting.time(clusters[begin])
-        is_timed = lasts > 0 and group_lasts > 0
+        is_timed = 0 < lasts <= group_lasts <= longest
         total += seen * (Fraction(group_lasts, lasts) if is_timed else Fraction(end - begin, after - begin))
     return round(total)
 
