@@ -5,6 +5,7 @@ What is expected comes from each recording alone, as ffmpeg reads it.
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.media import reference
 from tests.media.clips import ClipShelf
 from tests.media.remake import BT601, frames_of, remake
+from vidsr.media.read.continuation import is_one_run
 from vidsr.media.read.key_index import KeyIndex
 from vidsr.media.read.locate import frames_before, locate_frames, locate_times, presentation_times
 from vidsr.media.read.probe import probe
@@ -154,6 +156,83 @@ def test_a_clock_that_begins_anew_of_itself_is_not_a_new_one(tmp_path: Path) -> 
     ):
         path.write_bytes(b"".join(map(pack, ticks)))
         assert find_step_back(path, "mpeg", 0, path.stat().st_size).step == step
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each reading of a file gives."""
+    given: list[int] = []
+
+    class Counted(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(-1 if size is None else size) or b""
+            given.append(len(data))
+            return data
+
+    def opened(path: Path, mode: str) -> Counted:
+        return Counted(path, mode)
+
+    monkeypatch.setattr("vidsr.media.read.program_clock.Path.open", opened)
+    return given
+
+
+@pytest.mark.parametrize("name", ["joined.ts", "joined.m2ts", "joined.vob"])
+def test_no_more_of_a_file_is_read_than_is_asked_about(
+    clips: ClipShelf, tmp_path: Path, request: pytest.FixtureRequest, name: str
+) -> None:
+    """Where stamps step back on one clock, each picture asks about the few bytes since the one before."""
+    part = parts_of(clips(name))[1].read_bytes()
+    path = tmp_path / name
+    path.write_bytes(part * (8 * 1024 * 1024 // len(part)))
+    reads: list[int] = request.getfixturevalue("reads")
+    format_name = "mpegts" if "ts" in path.suffix else "mpeg"
+    join = len(part)
+    assert find_step_back(path, format_name, join - 30_000, join + 20_000).step is not None
+    assert find_step_back(path, format_name, join + 20_000, join + 20_100).step is None
+    assert sum(reads) < 60_000
+
+
+def test_a_stream_torn_at_many_places_is_not_read_over_and_over(
+    clips: ClipShelf, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """As bad reception leaves it: 50 bytes are lost of every 100 packets."""
+    part = parts_of(clips("joined.ts"))[1].read_bytes()
+    part = part[: len(part) // 18800 * 18800]
+    torn = b"".join(part[place : place + 18750] for place in range(0, len(part), 18800))
+    path, times = tmp_path / "in.ts", 3 * 1024 * 1024 // len(part)
+    path.write_bytes(torn * times)
+    reads: list[int] = request.getfixturevalue("reads")
+    begin = 0
+    steps = 0
+    while (found := find_step_back(path, "mpegts", begin, len(torn) * times)).step is not None:
+        begin = found.step
+        steps += 1
+    assert steps == times - 1
+    assert sum(reads) < 300_000 * (len(part) // 18800 + 2) * times
+
+
+def test_for_many_places_a_long_file_is_looked_through_once(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A clock in every 50th packet, laid out by hand after ISO 13818-1; in the last tenth it begins anew."""
+    packets = []
+    for number in range(1600):
+        ticks = 3600 * (number if number < 1440 else number - 1440)
+        clock = (ticks << 15 | 0x7E00).to_bytes(6, "big")
+        packets.append(b"\x47\x01\x00\x20\xb7\x10" + clock + bytes(176))
+        packets += [b"\x47\x1f\xff\x10" + bytes(184)] * 49
+    path = tmp_path / "in.ts"
+    path.write_bytes(b"".join(packets))
+    size = path.stat().st_size
+    reads: list[int] = request.getfixturevalue("reads")
+    places = [size * k // 20 for k in (*range(21), 3, 18, 19)]
+    found = [is_one_run(path, "mpegts", place) for place in places]
+    assert found == [place <= 1440 * 50 * 188 for place in places]
+    assert size > 14_000_000
+    assert sum(reads) < size + 20 * 1_500_000
+    with path.open("r+b") as file:
+        file.truncate(1440 * 50 * 188)
+    assert is_one_run(path, "mpegts", size)
 
 
 def test_rubbish_between_transport_packets_is_passed_over(clips: ClipShelf, tmp_path: Path) -> None:

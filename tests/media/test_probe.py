@@ -21,6 +21,9 @@ from vidsr.errors import (
     SourceMissingError,
 )
 from vidsr.frames import ChromaLocation, Color, Matrix, Range
+from vidsr.media.matroska.counting import count_blocks
+from vidsr.media.matroska.ebml import read_head
+from vidsr.media.matroska.ids import CLUSTER_TIME
 from vidsr.media.read.probe import probe
 
 
@@ -96,6 +99,41 @@ def test_of_a_long_film_some_clusters_tell_how_many_frames_it_has(tmp_path: Path
     assert (probe(tagged).frame_count_estimate, probe(tagged).frame_count_origin) == (truth, "header")
     ffmpeg("-v", "error", "-i", path, "-map", "0", "-c", "copy", "-live", "1", live)
     assert probe(live).frame_count_origin != "sampled"  # its clusters do not say where they end
+
+
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_clusters_shorter_than_a_picture_tell_the_number_too(tmp_path: Path, b_frames: int) -> None:
+    """As where pictures are so large that each ends one: then every other one holds sound alone."""
+    path = tmp_path / "film.mkv"
+    ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=60", "-f", "lavfi", "-i",
+        "sine=duration=60:sample_rate=48000", "-c:v", "libx264", "-preset", "veryfast", "-bf", str(b_frames),
+        "-c:a", "aac", "-cluster_time_limit", "40", path,
+    )  # fmt: skip
+    info = probe(path)
+    assert (info.frame_count_estimate, info.frame_count_origin) == (1500, "duration x rate")
+
+
+def test_a_torn_time_of_one_cluster_makes_no_million_frames(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", "testsrc2=size=32x32:rate=100:duration=60",
+           "-c:v", "libx264", "-cluster_time_limit", "100", "-output_ts_offset", "100", path)  # fmt: skip
+    cluster = path.read_bytes().rfind(b"\x1f\x43\xb6\x75")
+    with path.open("r+b") as file:
+        time = read_head(file, cluster)
+        assert time is not None
+        place: int | None = time.start
+        while time.id != CLUSTER_TIME:
+            assert place is not None
+            time = read_head(file, place)
+            assert time is not None
+            place = time.end
+        assert place is not None
+        file.seek(time.start)
+        file.write(b"\xff" * (place - time.start))
+    counted = count_blocks(path, 1)
+    assert counted is not None
+    assert counted.blocks == pytest.approx(6000, rel=0.05)
 
 
 def test_a_constant_rate_gives_the_number_of_a_long_film(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -379,6 +382,29 @@ def test_sound_that_begins_behind_what_ffmpeg_looks_at_is_kept(tmp_path: Path) -
     sounds = reference.packets(parts[1])[1]
     assert [row.md5 for row in reference.packets(output)[1]] == [row.md5 for row in sounds]
     assert verify(source, output, color=BT601).failures == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_comes_out_of_a_pipe_is_opened_once(tmp_path: Path) -> None:
+    """Its sound, which is announced and never comes, is not looked for by opening it again."""
+    silent, pipe = tmp_path / "silent.ts", tmp_path / "pipe.ts"
+    reference.ffmpeg(
+        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=2", "-f", "lavfi", "-i",
+        "sine=duration=2", "-c:v", "mpeg2video", "-c:a", "mp2", "-streamid", "1:300", silent,
+    )  # fmt: skip
+    data = silent.read_bytes()
+    packets = [data[place : place + 188] for place in range(0, len(data), 188)]
+    silent.write_bytes(b"".join(p for p in packets if int.from_bytes(p[1:3], "big") & 0x1FFF != 300))
+    os.mkfifo(pipe)
+    feeding = ["sh", "-c", 'exec cat "$0" > "$1"', str(silent), str(pipe)]
+    with subprocess.Popen(feeding, stderr=subprocess.DEVNULL) as feeder:
+        try:
+            asking = [sys.executable, "-m", "vidsr", "info", str(pipe)]
+            said = subprocess.run(asking, capture_output=True, text=True, timeout=60, check=False)
+        finally:
+            feeder.kill()
+    assert said.returncode == 0, said.stderr
+    assert "96x64" in said.stdout
 
 
 def test_a_second_program_that_begins_on_the_way_is_copied(tmp_path: Path) -> None:

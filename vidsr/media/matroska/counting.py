@@ -18,7 +18,17 @@ from vidsr.media.matroska.ids import BLOCK, BLOCK_GROUP, CLUSTER, CLUSTER_TIME, 
 from vidsr.media.matroska.layout import lay_out
 
 MOST_LOOKED_INTO = 64
-"""Clusters; of 5 s each, as mkvmerge and FFmpeg make them, 5 minutes of film, and 20,000 blocks."""
+"""Places; clusters of 5 s each, as mkvmerge and FFmpeg make them, are 5 minutes, and 20,000 blocks."""
+
+FEWEST_SEEN = 50
+"""Blocks at each place, in as many clusters as it takes: short ones begin with a packet of any stream (with
+large pictures, every other one holds sound alone), so what a single one has by its time tells little."""
+
+_ENOUGH_PARTS = 1000
+"""Heads of elements, likewise, where there are few blocks among much sound."""
+
+_MOST_UNUSUAL = 100
+"""Times as long as the middle one of all groups: what lasts longer than that, by its clusters, is torn."""
 
 _MOST_CLUSTERS = 50_000
 """That are walked through; of 5 s each they last for three days."""
@@ -69,16 +79,21 @@ def _clusters(file: BinaryIO) -> list[Element] | None:
 
 
 def _projected(counting: _Counting, clusters: list[Element]) -> int:
-    """What the clusters in the middle of equal groups have, by the time that their groups last."""
+    """What the first clusters of equal groups have, by the time that their groups last."""
     *body, last = clusters
     total = Fraction(counting.blocks(last))
     bounds = [len(body) * k // (MOST_LOOKED_INTO - 1) for k in range(MOST_LOOKED_INTO)]
-    for begin, end in pairwise(bounds):
-        middle = (begin + end) // 2
-        lasts = counting.time(clusters[middle + 1]) - counting.time(clusters[middle])
-        group_lasts = counting.time(clusters[end]) - counting.time(clusters[begin])
-        weight = Fraction(group_lasts, lasts) if lasts > 0 and group_lasts > 0 else Fraction(end - begin)
-        total += counting.blocks(clusters[middle]) * weight
+    times = [counting.time(clusters[bound]) for bound in bounds]
+    lengths = [after - before for before, after in pairwise(times)]
+    longest = _MOST_UNUSUAL * sorted(lengths)[len(lengths) // 2]
+    for (begin, end), group_lasts in zip(pairwise(bounds), lengths, strict=True):
+        seen, after, enough = counting.blocks(clusters[begin]), begin + 1, counting.parts_read + _ENOUGH_PARTS
+        while after < end and seen < FEWEST_SEEN and counting.parts_read < enough:
+            seen += counting.blocks(clusters[after])
+            after += 1
+        lasts = counting.time(clusters[after]) - counting.time(clusters[begin])
+        is_timed = 0 < lasts <= group_lasts <= longest
+        total += seen * (Fraction(group_lasts, lasts) if is_timed else Fraction(end - begin, after - begin))
     return round(total)
 
 
@@ -87,7 +102,7 @@ class _Counting:
 
     def __init__(self, file: BinaryIO, track: int) -> None:
         self._file, self._track = file, track
-        self._left = _MOST_PARTS
+        self.parts_read = 0
 
     def time(self, cluster: Element) -> int:
         for part in self._parts(cluster):
@@ -111,8 +126,8 @@ class _Counting:
             part = read_head(self._file, place)
             if part is None:
                 return  # the file is cut off
-            self._left -= 1
-            if part.end is None or self._left < 0:
+            self.parts_read += 1
+            if part.end is None or self.parts_read > _MOST_PARTS:
                 raise EbmlError("no sound cluster")
             yield part
             place = part.end

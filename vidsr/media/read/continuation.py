@@ -8,10 +8,12 @@ evenly. It knows packets, never frames.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -163,4 +165,32 @@ def _shown(packet: Packet[Any]) -> int:
 
 def is_one_run(path: Path, format_name: str, until: int) -> bool:
     """Whether the clock never steps back in the first bytes of a file. Raises OSError."""
-    return find_step_back(path, format_name, 0, until).step is None
+    state = path.stat()
+    identity = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+    return _first_run(path, format_name, identity).lasts_until(until)
+
+
+@lru_cache(maxsize=16)
+def _first_run(path: Path, format_name: str, identity: tuple[int, ...]) -> _FirstRun:
+    """identity: of the file, so that another one of this name is looked through itself."""
+    return _FirstRun(path, format_name)
+
+
+class _FirstRun:
+    """How far a file is one recording; what was read for one place is not read again for the next."""
+
+    def __init__(self, path: Path, format_name: str) -> None:
+        self._path, self._format_name = path, format_name
+        self._lock = threading.Lock()
+        self._known_until = 0
+        self._looked_from = 0
+        self._step: int | None = None
+
+    def lasts_until(self, until: int) -> bool:
+        with self._lock:
+            if self._step is None and until > self._known_until:
+                found = find_step_back(self._path, self._format_name, self._looked_from, until)
+                self._step, self._known_until = found.step, until
+                # there may be several clocks, of programs side by side: all are met again from there on
+                self._looked_from = max(self._looked_from, (found.last or 0) - LOOKBACK_BYTES)
+            return self._step is None or until <= self._step

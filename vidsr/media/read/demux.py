@@ -152,7 +152,8 @@ def open_source(path: Path, *, allow_network: bool = False) -> InputContainer:
     try:
         if not allow_network:
             container = _open_file(path, INPUT_OPTIONS)
-            if container.format.name in JOINABLE_FORMATS and _has_unknown_streams(container):
+            is_joinable = container.format.name in JOINABLE_FORMATS
+            if is_joinable and _has_unknown_streams(container) and path.is_file():  # pipes open once
                 container.close()
                 container = _open_file(path, PATIENT_OPTIONS)
             return container

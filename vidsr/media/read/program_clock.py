@@ -25,8 +25,11 @@ _SYNC = 0x47
 _SIZES = (188, 192, 204)
 """Of transport packets: bare, with a time of arrival in front (Blu-ray), with a checksum behind (DVB)."""
 _ALIGNED_PACKETS = 5
+_NEAR_BYTES = 4096
+"""Looked through for a packet at once: mostly one begins right there."""
 
-_CHUNK_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
+"""Read anew behind each place where a transport stream is torn, of which a bad reception has thousands."""
 _HALF_RANGE = 1 << 32
 """The clock has 33 bits of 1/90000 s: it begins anew of itself after 26.5 hours."""
 
@@ -85,7 +88,8 @@ def _transport_packets(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[i
     base = begin
     while base < end:
         file.seek(base)
-        chunk = np.frombuffer(file.read(_CHUNK_BYTES), np.uint8)
+        wanted = min(_CHUNK_BYTES, end - base + _ALIGNED_PACKETS * max(_SIZES))
+        chunk = np.frombuffer(file.read(wanted), np.uint8)
         aligned = _alignment(chunk)
         if aligned is None:
             if len(chunk) < _CHUNK_BYTES:
@@ -112,10 +116,10 @@ def _transport_packets(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[i
 
 def _alignment(chunk: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
     """Where the first of several transport packets begins, and how long each is."""
-    limit = len(chunk) - 188
-    for first in np.flatnonzero(chunk == _SYNC):
-        for size in _SIZES:
-            following = chunk[first : first + _ALIGNED_PACKETS * size : size]
-            if first <= limit and np.all(following == _SYNC) and len(following) >= 2:
-                return int(first), size
+    for begin in range(0, len(chunk) - 187, _NEAR_BYTES):
+        for first in begin + np.flatnonzero(chunk[begin : begin + _NEAR_BYTES] == _SYNC):
+            for size in _SIZES:
+                following = chunk[first : first + _ALIGNED_PACKETS * size : size]
+                if first <= len(chunk) - 188 and np.all(following == _SYNC) and len(following) >= 2:
+                    return int(first), size
     return None
