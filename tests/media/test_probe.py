@@ -136,6 +136,15 @@ def test_a_torn_time_of_one_cluster_makes_no_million_frames(tmp_path: Path) -> N
     assert counted.blocks == pytest.approx(6000, rel=0.05)
 
 
+def test_from_a_slow_disk_nothing_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    ffmpeg("-v", "error", "-f", "lavfi", "-i", "testsrc2=size=32x32:rate=10:duration=3", path)
+    counted = count_blocks(path, 1)
+    assert counted is not None
+    assert counted.blocks == 30
+    assert count_blocks(path, 1, most_seconds=0) is None
+
+
 def test_a_constant_rate_gives_the_number_of_a_long_film(tmp_path: Path) -> None:
     """Some clusters would say it less well."""
     path = tmp_path / "film.mkv"
