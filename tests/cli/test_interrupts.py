@@ -226,3 +226,47 @@ def test_so_are_the_other_commands(tmp_path: Path, repeat_2x: Path, place: str, 
     code, said = interrupted_at(place, *words, last)
     assert (code, said[-1]) == (130, "Terminated")
     assert list(tmp_path.iterdir()) == []
+
+
+READER_GONE = """
+import os, signal, sys
+from vidsr.cli.main import main
+from vidsr.pipeline import Run
+
+reading, writing = os.pipe()
+os.dup2(writing, int(sys.argv[1]))
+os.close(writing)
+snapshot = Run.snapshot
+
+def interrupted(run):
+    found = snapshot(run)
+    if found.frames_written:
+        Run.snapshot = snapshot
+        os.close(reading)
+        os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+Run.snapshot = interrupted
+main(sys.argv[2:])
+"""
+"""The command, whose words go into a pipe; Ctrl+C ends who reads it as well, as in `vidsr ... | tee log`."""
+
+
+@pytest.mark.parametrize(("style", "descriptor"), [("plain", 2), ("json", 1)])
+def test_what_is_finished_is_saved_where_ctrl_c_ends_who_reads_the_words(
+    tmp_path: Path, repeat_2x: Path, style: str, descriptor: int
+) -> None:
+    more = ("--weights", repeat_2x, *QUICK, "--segment", "60", "--progress", style)
+    words = (str(descriptor), SAMPLE, tmp_path / "out.mkv", *more)
+    done = subprocess.run(
+        [sys.executable, "-c", READER_GONE, *map(str, words)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert len(list(tmp_path.glob(".out.mkv.vidsr/*.packets"))) == 1
+    if descriptor != 2:
+        assert re.match(r"Interrupted; \d+ of about 72 frames are finished and kept\n", done.stderr)
