@@ -26,10 +26,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
 
+# A shell has what it starts in the background ignore interrupts, and nohup has it ignore that the terminal is
+# closed; commands that tests send these signals to would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # as a shell gives it to what it starts in the background; commands that tests interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
+if sys.platform != "win32":
+    for _number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, signal.SIG_DFL)
 
 _A_TEST_PROCESS_DIED = pytest.StashKey[bool]()
 DIED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: no verdict; .ci/run asks once more
