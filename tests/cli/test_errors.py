@@ -182,6 +182,15 @@ def test_a_closed_standard_output_is_one_line_too() -> None:
     assert ended.returncode == 2
 
 
+def test_so_is_a_closed_standard_input(tmp_path: Path) -> None:
+    command = f'exec "{sys.executable}" -m vidsr - "{tmp_path}/out.mkv" <&-'
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.stderr.splitlines()[0] == "Error: standard input is closed"
+    assert len(ended.stderr.splitlines()) == 2
+    assert ended.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
 @pytest.mark.parametrize("words", ["models list --json", f"info {SAMPLE}", "encoders"])
 def test_a_full_disk_behind_standard_output_is_no_bug(words: str) -> None:

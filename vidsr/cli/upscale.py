@@ -246,6 +246,8 @@ def upscale(**words: Any) -> int:
 
         is_piped_in = job.source == STANDARD
         if is_piped_in:
+            if sys.stdin is None:  # Python's way of saying that the shell closed it (<&-)
+                raise UsageError("standard input is closed", "pipe a video into vidsr, or name a file")
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
