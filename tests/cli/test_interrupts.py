@@ -137,6 +137,8 @@ for part in owner:
 work = getattr(place, name)
 
 def interrupted(*words, **more):
+    if name == "snapshot" and not words[0]._counts["encode"]:
+        return work(*words, **more)  # there is nothing yet that could be kept
     setattr(place, name, work)
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -195,7 +197,7 @@ def test_a_run_whose_interrupt_was_swallowed_is_interrupted(
     found = re.fullmatch(r"Terminated; (\d+) of about 72 frames are finished and kept", message)
     assert found is not None, said
     assert hint == "Hint: run the same command again to continue"
-    assert int(found[1]) == 72 if kept == "all" else int(found[1]) < 72
+    assert int(found[1]) == 72 if kept == "all" else int(found[1]) > 0
     assert len(list(tmp_path.iterdir())) == 1  # the folder of the job
 
 
@@ -267,6 +269,6 @@ def test_what_is_finished_is_saved_where_ctrl_c_ends_who_reads_the_words(
         check=False,
     )
     assert done.returncode == 130
-    assert len(list(tmp_path.glob(".out.mkv.vidsr/*.packets"))) == 1
+    assert list(tmp_path.glob(".out.mkv.vidsr/*.packets"))
     if descriptor != 2:
         assert re.match(r"Interrupted; \d+ of about 72 frames are finished and kept\n", done.stderr)
