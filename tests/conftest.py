@@ -36,6 +36,7 @@ if sys.platform != "win32":
             signal.signal(_number, signal.SIG_DFL)
 
 _A_TEST_PROCESS_DIED = pytest.StashKey[bool]()
+_WITH_ITS_PROCESS = "???"  # when a test failed that did so with its process, as xdist reports it
 DIED_EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: no verdict; .ci/run asks once more
 
 
@@ -52,8 +53,13 @@ def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test that failed is a verdict all the same: asked once more it may pass, and nobody would know."""
     if session.config.stash.get(_A_TEST_PROCESS_DIED, False):
-        session.exitstatus = DIED_EXIT_CODE
+        reporter: pytest.TerminalReporter | None = session.config.pluginmanager.get_plugin("terminalreporter")
+        found = {} if reporter is None else reporter.stats
+        failures = [*found.get("failed", ()), *found.get("error", ())]
+        if all(report.when == _WITH_ITS_PROCESS for report in failures):
+            session.exitstatus = DIED_EXIT_CODE
 
 
 def pixel_repeating_weights(path: Path, scale: int) -> Path:

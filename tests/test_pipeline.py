@@ -17,14 +17,14 @@ from tests.stages import Doubled, Sink, Source, TestError, Upscaler
 from vidsr.channel import StopSignal
 from vidsr.errors import DeviceFailedError
 from vidsr.frames import Frame
-from vidsr.pipeline import Run, Snapshot, run_plain
+from vidsr.pipeline import FrameSink, Run, Snapshot, run_plain
 
 
 def ignore(_: Snapshot) -> None:
     pass
 
 
-def make_run(source: Source, upscaler: Upscaler, sink: Sink, stop: StopSignal | None = None) -> Run:
+def make_run(source: Source, upscaler: Upscaler, sink: FrameSink, stop: StopSignal | None = None) -> Run:
     return Run(source, upscaler, sink, stop=stop or StopSignal(), decoded_frames=4, upscaled_frames=3)
 
 
@@ -63,6 +63,33 @@ def test_the_end_of_the_frames_is_not_the_end_of_the_sink() -> None:
     at_the_end = next(snapshot for snapshot in seen if snapshot.is_finishing)
     assert (at_the_end.frames_written, at_the_end.frames_held) == (20, 5)
     assert sink.finished
+
+
+def test_a_run_that_is_finishing_has_written_all_frames() -> None:
+    """Also where the last ones are written while it is asked."""
+
+    class SinkThatGoesOnWhenAsked:
+        def __init__(self) -> None:
+            self.was_asked, self.has_all = threading.Event(), threading.Event()
+
+        @property
+        def frames_held(self) -> int:
+            self.was_asked.set()
+            self.has_all.wait()
+            return 0
+
+        def write(self, frame: Frame) -> None:
+            self.was_asked.wait()
+
+        def finish(self) -> None:
+            self.has_all.set()
+
+    run = make_run(Source(5), Upscaler(), SinkThatGoesOnWhenAsked())
+    seen: list[Snapshot] = []
+    run.start()
+    run.join(seen.append)
+    assert {snapshot.frames_written for snapshot in seen if snapshot.is_finishing} <= {5}
+    assert not seen[0].is_finishing
 
 
 def test_a_short_tail_is_a_batch_of_its_own() -> None:

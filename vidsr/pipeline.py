@@ -185,6 +185,7 @@ class Run:
         return [*self._upscaled.drain(), *self._in_hand]
 
     def snapshot(self) -> Snapshot:
+        is_finishing = self._is_finishing  # asked first: with it all frames are counted
         now = time.perf_counter()
         elapsed = max(now - self._begun, 1e-9)
         idle = [now - self._ended.get(stage, now) for stage in self._counts]
@@ -206,7 +207,7 @@ class Run:
                 for name, seconds in zip(self._counts, map(sum, zip(waited, idle, strict=True)), strict=True)
             ),
             frames_held=self._sink.frames_held,
-            is_finishing=self._is_finishing,
+            is_finishing=is_finishing,
         )
 
     def _decode(self) -> None:

@@ -118,6 +118,28 @@ def test_nobody_who_can_be_told_is_no_reason_not_to_do_it(
     assert output.exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux alone tells so what is open")
+def test_no_file_takes_the_place_of_a_closed_standard_error(tmp_path: Path, repeat_2x: Path) -> None:
+    """Where the last words of libraries go."""
+    program = """
+import os, sys
+from vidsr.cli.main import main
+from vidsr.pipeline import Run
+snapshot = Run.snapshot
+def looking(run):
+    with open(sys.argv[1], "a") as found:
+        print(os.readlink("/proc/self/fd/2"), file=found)
+    return snapshot(run)
+Run.snapshot = looking
+main(sys.argv[2:])
+"""
+    found, output = tmp_path / "found", tmp_path / "out.mkv"
+    line = '"$0" -c "$1" "$2" "$3" "$4" --weights "$5" --backend torch --frames 0:4 2>&-'
+    words: list[str | Path] = ["sh", "-c", line, sys.executable, program, found, SAMPLE, output, repeat_2x]
+    assert subprocess.run(words, timeout=100, check=False).returncode == 0
+    assert set(found.read_text().split()) == {os.devnull}
+
+
 def test_the_present_folder_has_its_name_at_the_end_of_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +180,15 @@ def test_a_closed_standard_output_is_one_line_too() -> None:
     assert ended.stderr.splitlines()[0] == "Error: standard output is closed"
     assert len(ended.stderr.splitlines()) == 2
     assert ended.returncode == 2
+
+
+def test_so_is_a_closed_standard_input(tmp_path: Path) -> None:
+    command = f'exec "{sys.executable}" -m vidsr - "{tmp_path}/out.mkv" <&-'
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.stderr.splitlines()[0] == "Error: standard input is closed"
+    assert len(ended.stderr.splitlines()) == 2
+    assert ended.returncode == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")

@@ -57,6 +57,20 @@ def test_a_job_that_is_listed_elsewhere_says_where_its_command_was_given(
     assert second.endswith(f"; to continue, in {given}: vidsr in.mkv 'film one.mkv'")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove a folder that somebody is in")
+def test_jobs_are_listed_from_a_folder_that_was_removed(
+    unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Path.cwd()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    _, second = capsys.readouterr().out.splitlines()
+    assert f"; to continue, in {given}: vidsr" in second
+
+
 def test_a_folder_behind_jobs_is_told_how_to_be_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,6 +358,8 @@ def test_a_part_that_has_its_name_is_no_failure_where_only_the_name_is_not_safe(
     assert note.startswith("Note: part.mkv is whole, but the disk does not say that its name is safe")
     assert words.startswith(f"{part}: 30 frames, ")
     assert len(frame_lines(part)) == 30
+    monkeypatch.setattr(sys, "stderr", None)  # the shell has closed it: nobody can be told
+    assert run(["jobs", "export", str(unfinished), str(part), "--overwrite"]) == 0
 
 
 def test_nothing_to_watch_is_said(

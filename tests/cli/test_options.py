@@ -62,7 +62,8 @@ def test_times_beyond_all_videos_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-2", "1000", "two", "1/0", "nan", "inf", "1e9999999999", "1E-9999999999"]
+    "text",
+    ["0", "-2", "1000", "two", "1/0", "nan", "inf", "1e9999999999", "1E-9999999999", "1e9_999_999_999"],
 )
 def test_what_is_no_factor_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vidsr.cli.loading import loading
+from vidsr.cli.upscale import open_renderer
 from vidsr.errors import JobError, JobRunningError, UsageError
 
 if TYPE_CHECKING:
@@ -67,11 +67,10 @@ def export(output: Path, target: Path, overwrite: bool) -> None:
     """
     with loading():
         from vidsr.execute.export import export_finished
-        from vidsr.progress.plain_lines import PlainRenderer
         from vidsr.progress.words import one_line, size_words
 
-    show = PlainRenderer(sys.stderr).show
-    written, behind = export_finished(output, target, show=show, overwrite=overwrite)
+    with open_renderer("plain", None) as renderer:
+        written, behind = export_finished(output, target, show=renderer.show, overwrite=overwrite)
     rest = f"; {behind} more finished frames lie behind a gap" if behind else ""
     words = f"{target}: {written.frames} frames, {size_words(written.size_bytes)}{rest}"
     click.echo(one_line(words), err=True)
@@ -142,6 +141,14 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _is_here(folder: str) -> bool:
+    """Also where the folder of a command is not known."""
+    try:
+        return not folder or Path(folder) == Path.cwd()
+    except OSError:  # the present folder was removed
+        return False
+
+
 def _words(job: JobListing) -> list[str]:
     from vidsr.progress.words import duration_words, one_line, size_words
 
@@ -156,8 +163,7 @@ def _words(job: JobListing) -> list[str]:
         + f"{size_words(contents.size_bytes)}, {duration_words(contents.seconds)} of work"
     ]
     if record is not None and not job.running:
-        is_here = not record.folder or Path(record.folder) == Path.cwd()
-        place = "" if is_here else f", in {shlex.quote(record.folder)}"
+        place = "" if _is_here(record.folder) else f", in {shlex.quote(record.folder)}"
         lines.append(one_line(f"    begun {record.begun}; to continue{place}: {record.command}"))
     if job.unlisted and not job.running:
         takes_over = "the command that began the job takes over what is whole"

@@ -116,10 +116,24 @@ for _command in (
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command: never returns, never shows a traceback unless asked to."""
+    _fill_closed_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a sign its encoding lacks (the ± of a margin) is no failure
         sys.stdout.reconfigure(errors="replace")
     leave(run(sys.argv[1:] if argv is None else argv))
+
+
+def _fill_closed_descriptors() -> None:
+    """Give standard input, output and error that the shell closed (2>&-) to nobody.
+
+    Or files that are opened get their numbers: the lock of a job, an output, in which the last words of a
+    library would stand then. To Python they stay closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
 
 
 def leave(code: int) -> NoReturn:

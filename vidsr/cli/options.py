@@ -102,7 +102,7 @@ class ScaleType(click.ParamType[Fraction]):
     """A factor as a decimal or a fraction: 2, 1.5, 3/2."""
 
     name = "FACTOR"
-    _exponent = re.compile(r"[eE][+-]?\d{3}")
+    _exponent = re.compile(r"[eE][+-]?[\d_]{3}")  # Python takes 1e9_999 too
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fraction:
         if isinstance(value, Fraction):

@@ -229,7 +229,7 @@ def upscale(**words: Any) -> int:
 
     with loading():
         from vidsr.api.videos import upscale_job
-        from vidsr.progress.events import Event, Failed, Note, Started
+        from vidsr.progress.events import Event, Failed, Note, Started, show_at_the_end
 
     if job.is_piped:
         claim_stdout()  # before anything is printed
@@ -246,6 +246,8 @@ def upscale(**words: Any) -> int:
 
         is_piped_in = job.source == STANDARD
         if is_piped_in:
+            if sys.stdin is None:  # Python's way of saying that the shell closed it (<&-)
+                raise UsageError("standard input is closed", "pipe a video into vidsr, or name a file")
             renderer.show(Note("reading standard input to its end first"))
             job = replace(job, source=stack.enter_context(spooled(sys.stdin.buffer)))
             resume = "never"  # the temporary file will not be there another time
@@ -258,7 +260,7 @@ def upscale(**words: Any) -> int:
                 error.message = error.message.replace(source, _STANDARD_INPUT)
                 source = _STANDARD_INPUT
             if style == "json":  # people read it after the progress is cleared away
-                renderer.show(Failed(source, error.message, error.hint))
+                show_at_the_end(renderer.show, Failed(source, error.message, error.hint))
             raise
     return EXIT_DAMAGED_SOURCE if receipt.damage else 0
 

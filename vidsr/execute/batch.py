@@ -13,7 +13,7 @@ from typing import Literal
 from vidsr.errors import DeviceFailedError, InterruptedByUser, NoSpaceError, UnknownNameError, VidsrError
 from vidsr.job import Job, Receipt
 from vidsr.media.read.probe import probe
-from vidsr.progress.events import Failed, NextInQueue, Show
+from vidsr.progress.events import Failed, NextInQueue, Show, show_at_the_end
 from vidsr.segments.workspace import clear_up
 
 Outcome = Literal["done", "skipped", "failed"]
@@ -57,7 +57,7 @@ def run_batch(jobs: Sequence[Job], run: Callable[[Job], Receipt], *, show: Show)
         try:
             receipt = run(job)
         except ENDS_ALL as error:
-            show(Failed(str(job.source), error.message, error.hint))
+            show_at_the_end(show, Failed(str(job.source), error.message, error.hint))
             raise
         except VidsrError as error:
             failures += 1

@@ -14,7 +14,7 @@ from vidsr.damage import Damage
 from vidsr.errors import InterruptedByUser
 from vidsr.execute.prepare import Engine, Prepared
 from vidsr.job import Segment, SegmentReceipt
-from vidsr.progress.events import Show, Stopping
+from vidsr.progress.events import Show, Stopping, show_at_the_end
 from vidsr.segments.coverage import overlap, start_key
 from vidsr.segments.workspace import Workspace
 
@@ -74,7 +74,8 @@ class Filling:
     def announce_saving(self, error: BaseException) -> None:
         """Tell people who ended the run that it is not over yet."""
         if is_interrupt(error):
-            self.show(Stopping("saving what is finished; Ctrl+C once more stops at once"))
+            words = "saving what is finished; Ctrl+C once more stops at once"
+            show_at_the_end(self.show, Stopping(words))
 
     def frames_ahead_of(self, gap: Segment) -> int:
         """How many of the frames that earlier runs have finished come before a gap."""

@@ -36,7 +36,7 @@ from vidsr.media.read.scenes import SegmentLength
 from vidsr.media.write.join import join
 from vidsr.media.write.target import check_name, check_target
 from vidsr.media.write.writer import Writer
-from vidsr.progress.events import Joining, Note, Show, heeding
+from vidsr.progress.events import Joining, Note, Show, heeding, show_at_the_end
 from vidsr.progress.words import duration_words
 from vidsr.segments.contents import Contents, JobRecord
 from vidsr.segments.coverage import missing
@@ -303,9 +303,8 @@ class _LongRun:
             if not filling.frames or not self.keeps or isinstance(error, JobChangedError):
                 raise
             if not is_interrupt(error):
-                self.show(
-                    Note(f"{filling.frames} frames are finished and kept; the same command continues there")
-                )
+                kept = f"{filling.frames} frames are finished and kept; the same command continues there"
+                show_at_the_end(self.show, Note(kept))
                 raise
             total = self.prepared.frames_expected
             of = "" if total is None else f" of about {total}"

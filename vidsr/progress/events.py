@@ -6,6 +6,7 @@ Whoever emits them knows no renderer, and no renderer knows where they come from
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -214,3 +215,12 @@ def heeding(show: Show, check: Callable[[], None]) -> Show:
         show(event)
 
     return heed
+
+
+def show_at_the_end(show: Show, event: Event) -> None:
+    """Show an event of a run that something has ended: that nobody can read it neither is that nor hides it.
+
+    Ctrl+C ends what reads a pipe (`vidsr ... | tee log`) along with the run.
+    """
+    with suppress(OSError):
+        show(event)
