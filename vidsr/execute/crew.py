@@ -265,7 +265,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in OF_THE_TERMINAL}
+    ours = [
+        number for number in OF_THE_TERMINAL if signal.getsignal(number) is not None
+    ]  # not a host's, in C
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ours}
     try:
         yield
     finally:

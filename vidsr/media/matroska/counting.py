@@ -38,8 +38,8 @@ _MOST_PARTS = 200_000
 """Heads of elements that are read in all the clusters that are looked into: a second's work."""
 
 MOST_SECONDS = 3.0
-"""Of a film of two hours 10,000 heads are read, in 0.03 s once the system knows the file; from a disk that has
-to turn for each, or over a slow network, a better estimate is not worth the wait."""
+"""Of a film of two hours 10,000 heads are read, in 0.03 s once the system knows the file; from a disk that
+has to turn for each, or over a slow network, a better estimate is not worth the wait."""
 
 _LONGEST_NUMBER = 8
 
@@ -53,7 +53,7 @@ class BlockCount:
 
 
 def count_blocks(path: Path, track: int, *, most_seconds: float = MOST_SECONDS) -> BlockCount | None:
-    """None where clusters do not say how long they are (live recordings), are torn, or reading is too slow."""
+    """None where clusters do not say how long they are (live recordings) or are torn, or reading is slow."""
     deadline = monotonic() + most_seconds
     try:
         with path.open("rb", buffering=0) as file:  # of each place a few bytes are wanted
