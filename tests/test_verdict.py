@@ -11,7 +11,10 @@ import pytest
 from tests.conftest import DIED_EXIT_CODE
 from tests.paths import REPOSITORY
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals"),
+]
 
 DYING = """
 import os, time

@@ -175,11 +175,11 @@ QUICK = ("--backend", "torch", "--precision", "fp32", "--device", "cpu")
     ("place", "kept"),
     [
         ("vidsr.execute.prepare:probe", None),
-        ("vidsr.execute.resumable:open_engine", None),
+        pytest.param("vidsr.execute.resumable:open_engine", None, marks=pytest.mark.slow),
         ("vidsr.pipeline:Run.snapshot", "some"),
-        ("vidsr.execute.resumable:join", "all"),
+        pytest.param("vidsr.execute.resumable:join", "all", marks=pytest.mark.slow),
         ("vidsr.media.verify.contents:read_packets", "all"),
-        ("vidsr.media.verify.pictures:Difference.of", "all"),
+        pytest.param("vidsr.media.verify.pictures:Difference.of", "all", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_whose_interrupt_was_swallowed_is_interrupted(
@@ -216,9 +216,17 @@ def test_a_batch_whose_interrupt_was_swallowed_begins_no_other_file(tmp_path: Pa
     ("place", "words"),
     [
         ("vidsr.preview.moments:choose", ["preview", SAMPLE, "page.html", *QUICK, "--weights"]),
-        ("vidsr.preview.album:open_engine", ["preview", SAMPLE, "page.html", *QUICK, "--weights"]),
+        pytest.param(
+            "vidsr.preview.album:open_engine",
+            ["preview", SAMPLE, "page.html", *QUICK, "--weights"],
+            marks=pytest.mark.slow,
+        ),
         ("vidsr.estimate.survey:scan", ["estimate", SAMPLE, *QUICK, "--weights"]),
-        ("vidsr.estimate.survey:open_engine", ["estimate", SAMPLE, *QUICK, "--weights"]),
+        pytest.param(
+            "vidsr.estimate.survey:open_engine",
+            ["estimate", SAMPLE, *QUICK, "--weights"],
+            marks=pytest.mark.slow,
+        ),
         ("vidsr.metrics.compare:Reader", ["metrics", SAMPLE, SAMPLE, "--json"]),
     ],
 )

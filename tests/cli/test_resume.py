@@ -204,7 +204,12 @@ def test_killed_at_thirty_random_moments_it_is_still_completed(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(
-    ("sent", "word"), [("SIGINT", "Interrupted"), ("SIGTERM", "Terminated"), ("SIGHUP", "Hung up")]
+    ("sent", "word"),
+    [
+        ("SIGINT", "Interrupted"),
+        ("SIGTERM", "Terminated"),
+        pytest.param("SIGHUP", "Hung up", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_saves_the_present_segment_and_says_how_to_go_on(
     tmp_path: Path, parts: Parts, whole: tuple[Path, float], sent: str, word: str
