@@ -6,6 +6,7 @@ nobody to send a signal to that may end it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -271,6 +272,8 @@ def test_what_is_finished_is_saved_where_ctrl_c_ends_who_reads_the_words(
     done = subprocess.run(
         [sys.executable, "-c", READER_GONE, *map(str, words)],
         cwd=REPOSITORY,
+        # with it nothing waits in a buffer, whose second try would meet the broken pipe again
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         capture_output=True,
         text=True,
         timeout=100,

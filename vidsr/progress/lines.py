@@ -21,7 +21,9 @@ class LineRenderer:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stream.flush()
+        """What could not be written is no news where another error is on its way, and may come of that."""
+        if exc_info[0] is None:
+            self._stream.flush()
 
     def _begin(self, event: Started) -> None:
         self._started, self._speed = event, Speedometer()
