@@ -52,9 +52,9 @@ print(before == [signal.getsignal(known) for known in signals])
 """
 
 
-def what_comes_out(number: str, becomes: str) -> str:
+def printed_by(program: str, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, number, becomes],
+        [sys.executable, "-c", program, *words],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -62,7 +62,11 @@ def what_comes_out(number: str, becomes: str) -> str:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    said, handlers_are_as_before = done.stdout.splitlines()
+    return done.stdout
+
+
+def what_comes_out(number: str, becomes: str) -> str:
+    said, handlers_are_as_before = printed_by(PROGRAM, number, becomes).splitlines()
     assert handlers_are_as_before == "True"
     return said
 
@@ -78,19 +82,6 @@ def test_what_a_library_makes_of_an_interrupt_is_an_interrupt(number: str, word:
 
 def test_errors_of_their_own_stay_what_they_are() -> None:
     assert what_comes_out("SIGINT", "NoSpaceError") == "NoSpaceError the disk is full None"
-
-
-def printed_by(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])

@@ -45,6 +45,12 @@ def test_an_unfinished_job_is_listed_with_how_to_continue(
     )
 
 
+def second_line_of_the_list(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(["jobs", "list", str(unfinished.parent)]) == 0
+    _, second = capsys.readouterr().out.splitlines()
+    return second
+
+
 def test_a_job_that_is_listed_elsewhere_says_where_its_command_was_given(
     unfinished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,8 +58,7 @@ def test_a_job_that_is_listed_elsewhere_says_where_its_command_was_given(
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert run(["jobs", "list", str(unfinished.parent)]) == 0
-    _, second = capsys.readouterr().out.splitlines()
+    second = second_line_of_the_list(unfinished, capsys)
     assert second.endswith(f"; to continue, in {given}: vidsr in.mkv 'film one.mkv'")
 
 
@@ -66,8 +71,7 @@ def test_jobs_are_listed_from_a_folder_that_was_removed(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert run(["jobs", "list", str(unfinished.parent)]) == 0
-    _, second = capsys.readouterr().out.splitlines()
+    second = second_line_of_the_list(unfinished, capsys)
     assert f"; to continue, in {given}: vidsr" in second
 
 

@@ -265,9 +265,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours = [
-        number for number in OF_THE_TERMINAL if signal.getsignal(number) is not None
-    ]  # not a host's, in C
+    # None: a handler in C, of the program that Python is embedded in
+    ours = [number for number in OF_THE_TERMINAL if signal.getsignal(number) is not None]
     before = {number: signal.signal(number, signal.SIG_IGN) for number in ours}
     try:
         yield
